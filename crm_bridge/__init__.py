@@ -1,0 +1,1 @@
+"""Customers and the systems that know them: numbers, matching, ports, adapters, outbox."""

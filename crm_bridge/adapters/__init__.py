@@ -1,0 +1,1 @@
+"""One module a vendor, each behind the ports of ``crm_bridge.ports``."""

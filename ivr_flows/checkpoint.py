@@ -1,0 +1,141 @@
+"""A caller's position as one channel variable, and back.
+
+It holds no digits that were typed, no number and no name. Whatever comes back is checked: from another flow, cut off,
+or altered, it is as if there were none, and the caller begins anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as model
+
+from ivr_flows.engine import MAX_VALUE, Next, State, again
+from ivr_flows.ports import CallFacts, Recognition
+from ivr_flows.schema import Flow
+
+MAX_CHARACTERS = 900
+"""More than this does not fit the AGI arguments and the dialplan's lines with ease."""
+MAX_UNPACKED = 8192
+_FORMAT = "1"
+_DIGEST = 16
+
+_Count = Annotated[int, Field(ge=0, le=1000)]
+_Word = Annotated[str, Field(max_length=64)]
+
+
+@model(frozen=True, config=ConfigDict(extra="forbid", strict=True), kw_only=True)
+class _Saved:
+    flow: str
+    node: _Count
+    language: _Word
+    tries: _Count = 0
+    silences: _Count = 0
+    wrong: bool = False
+    who: tuple[_Word, _Word, _Word, _Word] | None = None
+    """certainty, reason, customer, language"""
+    proven: bool = False
+    values: dict[_Word, Annotated[str, Field(max_length=MAX_VALUE)] | int | bool] = field(default_factory=dict)
+    visits: dict[_Word, _Count] = field(default_factory=dict)
+    path: tuple[_Count, ...] = ()
+    steps: _Count = 0
+
+
+_SAVED = TypeAdapter(_Saved)
+
+
+def checkpoint(flow: Flow, state: State) -> str:
+    """The position as ``[A-Za-z0-9_=.-]``, at most ``MAX_CHARACTERS``; empty when there is none to keep.
+
+    Where it would not fit, the beginning of the path is left out, never what decides how the flow goes on.
+    """
+    if state.node not in flow.document.nodes:
+        return ""
+    number = {node: index for index, node in enumerate(flow.order)}
+    known = state.recognition
+    fixed = {
+        "flow": flow.fingerprint,
+        "node": number[state.node],
+        "language": state.language,
+        "tries": state.tries,
+        "silences": state.silences,
+        "wrong": state.wrong,
+        "who": None
+        if known is None
+        else [part[:64] for part in (known.certainty, known.reason, known.customer, known.language)],
+        "proven": state.proven,
+        "values": dict(state.values),
+        "visits": dict(state.visits),
+        "steps": state.steps,
+    }
+    path = [number[node] for node in state.path]
+    while len(text := _pack({**fixed, "path": path})) > MAX_CHARACTERS:
+        if not path:
+            return ""
+        path = path[len(path) // 2 + 1 :]
+    return text
+
+
+def resume(flow: Flow, text: str, facts: CallFacts) -> Next | None:
+    """The state that was kept, and the command of its node from the beginning; none when the text is no good."""
+    saved = _unpack(text)
+    if saved is None or saved.flow != flow.fingerprint:
+        return None
+    indices = (saved.node, *saved.path)
+    if max(indices) >= len(flow.order) or saved.language not in flow.document.languages:
+        return None
+    state = State(
+        facts=facts,
+        language=saved.language,
+        node=flow.order[saved.node],
+        tries=saved.tries,
+        silences=saved.silences,
+        wrong=saved.wrong,
+        recognition=_recognition(saved),
+        proven=saved.proven,
+        values=saved.values,
+        visits=saved.visits,
+        path=tuple(flow.order[index] for index in saved.path),
+        steps=saved.steps,
+    )
+    return again(flow, replace(state, steps=min(state.steps, flow.document.step_limit)))
+
+
+def _recognition(saved: _Saved) -> Recognition | None:
+    if saved.who is None:
+        return None
+    certainty, reason, customer, language = saved.who
+    return Recognition(certainty=certainty, reason=reason, customer=customer, language=language)
+
+
+def _pack(data: Mapping[str, object]) -> str:
+    packed = zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)
+    body = base64.urlsafe_b64encode(packed).decode()
+    return f"{_FORMAT}.{body}.{_digest(body)}"
+
+
+def _unpack(text: str) -> _Saved | None:
+    parts = text.split(".")
+    if len(text) > MAX_CHARACTERS or len(parts) != 3 or parts[0] != _FORMAT or parts[2] != _digest(parts[1]):
+        return None
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(base64.urlsafe_b64decode(parts[1]), MAX_UNPACKED)
+        if not unpacker.eof:
+            return None
+        return _SAVED.validate_json(data)
+    except (binascii.Error, ValueError, zlib.error, ValidationError):
+        return None
+
+
+def _digest(body: str) -> str:
+    """Against accidents. Asterisk keeps the variable; a caller has no way to write it."""
+    return hashlib.sha256(f"{_FORMAT}.{body}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]

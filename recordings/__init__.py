@@ -1,0 +1,1 @@
+"""Recordings: consent, masking, retention, storage, playback. Nothing records yet."""

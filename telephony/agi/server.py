@@ -1,0 +1,232 @@
+"""The FastAGI server: one task for each caller, every read bounded, nobody let in who is not on the list.
+
+A peer that stays silent, sends garbage or too much is cut off: its caller is in the dialplan's hands at once, and the
+dialplan knows a second address and a fallback queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ivr_flows.ports import CallerGone, CallFacts
+from telephony.agi.caller import AgiCaller, facts_of
+from telephony.agi.codec import (
+    AgiError,
+    AgiProtocolError,
+    Decoder,
+    Environment,
+    Hangup,
+    Item,
+    Reply,
+    encode_command,
+)
+from telephony.settings import Agi
+
+READ_BYTES = 16 * 1024
+ENVIRONMENT_SECONDS = 5.0
+"""How long a peer may take to say who it is."""
+MAX_SESSIONS = 1000
+"""Callers at once; one more is left to the dialplan's next address."""
+
+Handler = Callable[[AgiCaller, CallFacts], Awaitable[object]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the server has seen since it started."""
+
+    accepted: int = 0
+    refused: int = 0
+    """Peers that are not on the list, and peers beyond ``MAX_SESSIONS``."""
+    cut: int = 0
+    """Sessions ended by us because the peer broke the protocol or kept silent."""
+    gone: int = 0
+    """Sessions in which the caller hung up."""
+    failed: int = 0
+    """Sessions whose handler raised."""
+
+
+class AgiServer:
+    """Listens on ``settings.host:port``; ``handler`` is called once for each caller, in a task of its own."""
+
+    def __init__(
+        self,
+        settings: Agi,
+        handler: Handler,
+        *,
+        environment_seconds: float = ENVIRONMENT_SECONDS,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> None:
+        self._settings = settings
+        self._allow = [_network(network) for network in settings.allow]
+        self._handler = handler
+        self._environment_seconds = environment_seconds
+        self._max_sessions = max_sessions
+        self._server: asyncio.Server | None = None
+        self._sessions: set[asyncio.Task[None]] = set()
+        self.counters = Counters()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        if self._server is None:
+            raise AgiError("the FastAGI server is not started")
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def sessions(self) -> int:
+        """Callers being served."""
+        return len(self._sessions)
+
+    async def start(self, port: int | None = None) -> None:
+        """Listen; ``port`` overrides the settings' (0: any free one). Raises ``AgiError`` fit to be shown."""
+        wanted = self._settings.port if port is None else port
+        try:
+            self._server = await asyncio.start_server(
+                self._accept, self._settings.host, wanted, limit=READ_BYTES, reuse_address=True
+            )
+        except OSError as failed:
+            raise AgiError(
+                f"agi.host, agi.port: cannot listen on {self._settings.host}:{wanted} ({failed.strerror or failed}); "
+                "end the program that holds it, or set another port"
+            ) from failed
+        log.info("agi_listening", host=self._settings.host, port=self.port)
+
+    async def stop(self, drain_seconds: float = 0.0) -> None:
+        """Take no new callers, let those inside finish for so long, then hand the rest back to the dialplan."""
+        if self._server is not None:
+            self._server.close()
+        if self._sessions and drain_seconds > 0:
+            log.info("agi_draining", sessions=len(self._sessions), seconds=drain_seconds)
+            await asyncio.wait(self._sessions, timeout=drain_seconds)
+        left = list(self._sessions)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = _peer(writer)
+        why = "" if self._may_connect(peer) else "not_allowed"
+        if not why and len(self._sessions) >= self._max_sessions:
+            why = "too_many"
+        if why:
+            self.counters.refused += 1
+            log.warning("agi_refused", peer=peer, why=why)
+            writer.transport.abort()
+            return
+        self.counters.accepted += 1
+        task = asyncio.create_task(self._serve(reader, writer, peer), name=f"agi-{self.counters.accepted}")
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+
+    def _may_connect(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self._allow)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
+        session = _Session(reader, writer)
+        conversation = ""
+        try:
+            environment = await session.environment(self._environment_seconds)
+            facts = facts_of(environment)
+            conversation = facts.conversation
+            log.debug("agi_session_started", conversation=conversation)
+            await self._handler(AgiCaller(session.ask), facts)
+        except CallerGone:
+            self.counters.gone += 1
+            log.debug("agi_caller_gone", conversation=conversation)
+        except AgiProtocolError as broken:
+            self.counters.cut += 1
+            log.warning("agi_session_cut", peer=peer, conversation=conversation, why=str(broken))
+        except Exception:
+            # The last fence: the connection closes, and the dialplan takes the caller on.
+            self.counters.failed += 1
+            log.exception("agi_session_failed", conversation=conversation)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await writer.wait_closed()
+
+
+class _Session:
+    """One connection: strictly one command at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._decoder = Decoder()
+        self._items: list[Item] = []
+        self._gone = False
+
+    async def environment(self, seconds: float) -> Environment:
+        item = await self._next(seconds, "its environment")
+        if not isinstance(item, Environment):
+            raise AgiProtocolError("no environment")
+        return item
+
+    async def ask(self, words: Sequence[str], seconds: float) -> Reply:
+        """One command and its reply. Raises ``CallerGone``, and ``AgiProtocolError`` when none comes in time."""
+        if self._gone:
+            raise CallerGone
+        if any(isinstance(item, Reply) for item in self._items):
+            raise AgiProtocolError("a reply that was not asked for")
+        self._writer.write(encode_command(*words))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._writer.drain()
+        except TimeoutError:
+            raise AgiProtocolError("the peer reads nothing") from None
+        except OSError:
+            self._gone = True
+            raise CallerGone from None
+        while True:
+            item = await self._next(seconds, f"a reply to {words[0]}")
+            if isinstance(item, Reply):
+                return item
+            if isinstance(item, Hangup):
+                self._gone = True
+                raise CallerGone
+
+    async def _next(self, seconds: float, what: str) -> Item:
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._items:
+                    data = await self._reader.read(READ_BYTES)
+                    if not data:
+                        self._gone = True
+                        raise CallerGone
+                    self._items = self._decoder.feed(data)
+        except TimeoutError:
+            raise AgiProtocolError(f"{what} did not come within {seconds:g} s") from None
+        except OSError:
+            self._gone = True
+            raise CallerGone from None
+        return self._items.pop(0)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise AgiError(f"agi.allow: {text!r} is no network; write one like 127.0.0.0/8 or 10.0.0.5") from None
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    name = writer.get_extra_info("peername")
+    return str(name[0]) if name else ""

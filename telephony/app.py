@@ -1,0 +1,332 @@
+"""The composition root: makes every part from the settings, starts them in order, and ends them in reverse.
+
+Nothing else in the house knows all the parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import httpx
+import structlog
+from asterisk.ami import SimpleAction
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from crm_bridge import outbox as crm_outbox
+from crm_bridge.adapters.embedded import EmbeddedAdapter
+from crm_bridge.adapters.webhook import WebhookAdapter
+from crm_bridge.bridge import Bridge, Health
+from crm_bridge.database import Database, DatabaseError
+from crm_bridge.outbox import OutboxWorker, RetryPolicy
+from crm_bridge.ports import CrmAdapter
+from ivr_flows import CUSTOMER_CARE, schema
+from ivr_flows.checks import check_flow
+from ivr_flows.prompts import Espeak, PromptLibrary
+from ivr_flows.schema import Flow, FlowError
+from telephony import migrations
+from telephony.agi.reception import Reception
+from telephony.agi.server import AgiServer
+from telephony.ami.client import AmiClient
+from telephony.conversations.events import Happening
+from telephony.conversations.journal import Journal
+from telephony.conversations.watch import Watch
+from telephony.desk.lobby import Lobby
+from telephony.desk.office import LiveOffice
+from telephony.desk.pops import Pops
+from telephony.desk.records import Records
+from telephony.desk.server import DeskServer
+from telephony.desk.sockets import text_frame
+from telephony.desk.stream import PACED_KINDS, Board
+from telephony.floor.accounts import Accounts
+from telephony.floor.keeper import Keeper
+from telephony.floor.model import QueueRules
+from telephony.floor.policy import Floor
+from telephony.metrics import Figure, Figures
+from telephony.pbx.credentials import load_or_make
+from telephony.pbx.image import Image
+from telephony.pbx.provision import image_folder, provision
+from telephony.settings import Settings, WebhookCrm
+
+log = structlog.get_logger(__name__)
+
+LAMP_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005
+"""How long a look-up or a batch of records may keep the interpreter from the loop; a tenth of Python's default."""
+CRM_CHECK_SECONDS = 10.0
+ACTION_SECONDS = 5.0
+
+
+def ami_secret(settings: Settings) -> str:
+    """The password for AMI: the settings' own, or the one the packaged Asterisk was given."""
+    if settings.ami.secret is not None:
+        return settings.ami.secret.get_secret_value()
+    return load_or_make(settings).ami
+
+
+def queue_rules(settings: Settings) -> list[QueueRules]:
+    """After-call work as the settings want it."""
+    return [
+        QueueRules(
+            queue.name,
+            queue.wrap_up,
+            queue.wrap_up_seconds,
+            queue.wrap_up_expiry,
+            queue.wrap_up_expiry_code,
+            frozenset(code.code for code in queue.wrap_up_codes),
+        )
+        for queue in settings.queues
+    ]
+
+
+def load_flow(settings: Settings) -> Flow:
+    """The flow to run, proven. Raises ``FlowError`` with every fault's file, line and column."""
+    flow = schema.load(settings.flows.file or CUSTOMER_CARE)
+    problems = check_flow(flow, {queue.name for queue in settings.queues})
+    if problems:
+        raise FlowError(tuple(problems))
+    return flow
+
+
+def synthesiser(settings: Settings) -> Espeak:
+    """espeak-ng out of the packaged image if there is one, else the installed one."""
+    image = packaged_image(settings)
+    if image is None:
+        return Espeak()
+    return Espeak(command=tuple(image.command("espeak-ng")), environment=dict(image.env))
+
+
+def packaged_image(settings: Settings) -> Image | None:
+    """The packaged Asterisk's files, brought here if the settings ask for them."""
+    if not settings.pbx.managed or settings.pbx.asterisk is not None:
+        return None
+    quiet: Callable[[str], None] = lambda line: log.info("provisioning", step=line)  # noqa: E731
+    return provision(settings.pbx, quiet if not image_folder(settings.pbx).exists() else lambda _: None)
+
+
+def make_adapter(
+    settings: Settings, database: Database, http: httpx.AsyncClient, clock: Callable[[], float]
+) -> CrmAdapter:
+    """The CRM that the settings name."""
+    crm = settings.crm.adapter
+    if isinstance(crm, WebhookCrm):
+        secret = crm.secret.get_secret_value()
+        return WebhookAdapter(http, url=crm.url, secret=secret, timeout=crm.timeout, clock=clock)
+    return EmbeddedAdapter(database)
+
+
+@contextlib.asynccontextmanager
+async def crm_adapter(settings: Settings) -> AsyncIterator[CrmAdapter]:
+    """The CRM alone, for those who only want to ask it something."""
+    database = Database(settings.storage.url)
+    async with httpx.AsyncClient(follow_redirects=False) as http:
+        try:
+            yield make_adapter(settings, database, http, time.time)
+        finally:
+            await database.close()
+
+
+def calm_garbage_collector() -> None:
+    """Let the collector leave alone what lives as long as we do, and come by less often.
+
+    Its default is a round for every 700 new objects: at 200 calls/s that is many times a second, in front of pops.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
+class App:
+    """The service. ``async with App.started(settings)`` runs it; ``wait`` returns when a part of it has failed."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.database = Database(settings.storage.url)
+        self.accounts = Accounts(self.database, session_seconds=settings.http.session_hours * 3600.0, clock=clock)
+        self.board = Board(frame=text_frame, paced=PACED_KINDS)
+        self.floor = Floor(queue_rules(settings))
+        self.lobby = Lobby(self.board, settings)
+        self.http = httpx.AsyncClient(follow_redirects=False)
+        self.adapter = make_adapter(settings, self.database, self.http, clock)
+        self.bridge = Bridge(
+            self.adapter,
+            region=settings.office.region,
+            budget=settings.crm.budget_ms / 1000,
+            clock=clock,
+            on_health=self._crm_health,
+        )
+        self.worker = OutboxWorker(
+            self.database,
+            self.adapter,
+            RetryPolicy(settings.crm.retry_first, settings.crm.retry_cap, settings.crm.attempts),
+            clock=clock,
+            observe=self.bridge.observe,
+        )
+        self.records = Records(self.database, settings, self.adapter.name, self._login_at)
+        phones = [f"PJSIP/{phone.name}" for phone in settings.phones]
+        self.keeper = Keeper(self.floor, self._act, phones)
+        self.office = LiveOffice(
+            settings=settings,
+            floor=self.floor,
+            pops=Pops(self.board),
+            lobby=self.lobby,
+            keeper=self.keeper,
+            bridge=self.bridge,
+            records=self.records,
+            accounts=self.accounts,
+            clock=clock,
+            why_down=lambda: self.ami.state.reason,
+        )
+        journal = settings.journal
+        self.journal = (
+            Journal(settings.storage.folder / "journal", journal.file_bytes, journal.files) if journal.enabled else None
+        )
+        self.watch = Watch(
+            journal=self.journal,
+            listener=self._happened,
+            on_link=self.office.link,
+            clock=clock,
+            interval=settings.ami.resync_interval,
+        )
+        self.ami = AmiClient(
+            settings.ami,
+            ami_secret(settings),
+            on_batch=self.watch.on_batch,
+            on_link=self.watch.on_state,
+            clock=clock,
+        )
+        self.desk = DeskServer(settings, self.accounts, self.office, self.board, self.registry, clock=clock)
+        self.flow = load_flow(settings)
+        espeak = synthesiser(settings)
+        self.prompts = PromptLibrary(settings.storage.folder / "prompts", espeak, espeak.voice, settings.flows.prompts)
+        self.reception = Reception(lambda: self.flow, self.prompts.sound, self.bridge, self.office)
+        self.agi = AgiServer(settings.agi, self.reception.welcome)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._figures()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def started(cls, settings: Settings) -> AsyncIterator[App]:
+        """The running service; everything has ended when the block has.
+
+        Raises the error of the part that cannot start (settings, database, flow, prompts, ports); see ``cli.ERRORS``.
+        """
+        app = cls(settings)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(app.accounts.close)
+            stack.push_async_callback(app.database.close)
+            stack.push_async_callback(app.http.aclose)
+            stack.push_async_callback(app.bridge.close)
+            await migrations.upgrade(app.database)
+            await app.prompts.prepare(app.flow)
+            await app.office.begin()
+            stack.push_async_callback(app._end)
+            await app.agi.start()
+            stack.push_async_callback(app.agi.stop, 1.0)
+            await app.desk.start()
+            stack.push_async_callback(app.desk.stop)
+            app._begin()
+            calm_garbage_collector()
+            yield app
+
+    async def wait(self) -> None:
+        """Return never, unless a part fails for good: then raise its error."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    def _begin(self) -> None:
+        self._start("records", self.records.run())
+        self._start("membership", self.keeper.run())
+        self._start("watch", self.watch.run(self.ami))
+        self._start("journal", self.watch.flush_journal())
+        self._start("outbox", self.worker.run())
+        self._start("lamps", self._lamps())
+        self._start("crm check", self._check_crm())
+        self._start("ami", self.ami.run(fail_fast=True))
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.office.close()
+        if self.journal is not None:
+            with contextlib.suppress(OSError):  # the disk is full; that was said when it happened
+                self.journal.close()
+
+    def _happened(self, happenings: list[Happening]) -> None:
+        """What one read brought changes each desk once."""
+        with self.board.gathered():
+            self.office.happened(happenings)
+
+    def _login_at(self, interface: str) -> str:
+        agent = self.floor.agent_at(interface)
+        return agent.login if agent is not None else ""
+
+    async def _act(self, action: SimpleAction) -> object:
+        return await self.ami.send(action, timeout=ACTION_SECONDS)
+
+    def _crm_health(self, health: Health) -> None:
+        self.lobby.crm(health.up)
+
+    async def _lamps(self) -> None:
+        """Keep the outbox's lamp true."""
+        while True:
+            try:
+                counts = await crm_outbox.counts(self.database, self.adapter.name)
+                self.lobby.outbox(counts.waiting, counts.dead)
+            except DatabaseError as failed:
+                log.warning("outbox_not_counted", why=str(failed))
+            await asyncio.sleep(LAMP_SECONDS)
+
+    async def _check_crm(self) -> None:
+        """A CRM that was down is found to be up again even when nobody calls."""
+        while True:
+            if not self.bridge.health.up:
+                with contextlib.suppress(Exception):
+                    await self.bridge.check()
+            await asyncio.sleep(CRM_CHECK_SECONDS)
+
+    def _figures(self) -> None:
+        stats, watch, office = self.ami.stats, self.watch, self.office
+        count = partial(Figure, counter=True)
+        Figures(
+            self.registry,
+            Figure(
+                "ami_up", "1 when both connections to Asterisk are logged in", lambda: self.ami.state.status == "up"
+            ),
+            Figure("ami_lag_seconds", "From an event's time-stamp to its arrival", lambda: stats.lag or 0.0),
+            Figure("ami_ping_seconds", "Round trip of the last ping", lambda: stats.ping_rtt or 0.0),
+            count("ami_messages", "AMI messages read", lambda: stats.messages),
+            count("ami_malformed", "AMI frames skipped", lambda: stats.malformed, "kind"),
+            count("ami_reconnects", "Connections to Asterisk that were lost", lambda: stats.reconnects),
+            count("resyncs", "Comparisons with Asterisk's own lists", lambda: watch.resyncs),
+            count("resync_corrections", "Beliefs a resync found wrong", lambda: watch.corrections),
+            count("membership_corrections", "Queue members found unlike our truth", lambda: self.keeper.corrections),
+            count("journal_bytes", "Bytes written to the journal", lambda: self.journal.written if self.journal else 0),
+            count("journal_errors", "Writes the journal could not make", lambda: watch.journal_errors),
+            count("happenings", "Domain events", lambda: office.counts, "kind"),
+            count("anomalies", "Things that should not happen", lambda: office.anomalies, "kind"),
+            Figure("conversations", "Live conversations", lambda: len(watch.tracker.conversations)),
+            Figure("waiting", "Callers waiting", self._waiting, "queue"),
+            Figure("records_backlog", "Conversations not yet on disk", lambda: self.records.backlog),
+            count("record_failures", "Batches of records that failed", lambda: self.records.failures),
+            count("flows", "IVR flows by how they ended", lambda: self.reception.counts, "ended"),
+            Figure("crm_up", "1 when the CRM answered last time", lambda: self.bridge.health.up),
+        )
+
+    def _waiting(self) -> dict[str, float]:
+        return {queue.name: self.lobby.waiting(queue.name) for queue in self.settings.queues}

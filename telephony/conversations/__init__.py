@@ -1,0 +1,1 @@
+"""The conversation, our unit of work: model, tracker (pure), resync, journal and replay."""

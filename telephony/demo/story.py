@@ -1,0 +1,230 @@
+"""The story that the demo plays: who calls, what the office does, and what must come of it. Data, and its check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from telephony.demo.house import ORDERS_LINE, SERVICE_LINE
+from telephony.pbx.scenarios import Keys, PhoneScript, Withheld
+
+QUICK = PhoneScript(answer_after=1.0, talk=2.5)
+SLOW = PhoneScript(answer_after=12.0, talk=2.5)
+DEAF = PhoneScript(answer_after=None)
+LONG = PhoneScript(answer_after=1.0, talk=11.0)
+
+SKIP_NUMBER = (Keys(5.0, "1"), Keys(9.0, "*"))
+"""German, please; and no, the customer number is not at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must have come of a call. Empty fields must be empty."""
+
+    certainty: str
+    reason: str
+    customer: str
+    queue: str
+    outcome: str
+    agent: str = ""
+    code: str = ""
+    rang: tuple[str, ...] = ()
+    """Whose screens had the pop, in whatever order."""
+    passed: tuple[str, ...] = ()
+    """Nodes of the IVR that must be on the caller's path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One call."""
+
+    title: str
+    number: str | None
+    expected: Expected
+    line: str = SERVICE_LINE
+    name: str = ""
+    withheld: Withheld = ""
+    keys: Sequence[Keys] = ()
+    hang_up_after: float | None = None
+    ready: tuple[str, ...] = ("anna", "ben", "clara")
+    phones: dict[str, PhoneScript] = field(default_factory=dict)
+    """What differs from the usual: the first phone is quick, the others are slow."""
+    picks: str = ""
+    """The customer whom the agent chooses, when there is a choice."""
+    note: str = ""
+    trouble: str = ""
+    """``crm``: it answers 503. ``service``: Callfloor is killed before the call and comes back in the middle of it."""
+
+
+UNHURRIED = {
+    "phone1": PhoneScript(answer_after=9.0, talk=12.0),
+    "phone2": PhoneScript(answer_after=13.0, talk=12.0),
+    "phone3": PhoneScript(answer_after=5.0, talk=15.0),
+}
+"""For people who watch: time to read a card. The visitor's phone is the quickest."""
+USUAL = {"phone1": QUICK, "phone2": SLOW, "phone3": SLOW}
+
+STORY: tuple[Scene, ...] = (
+    Scene(
+        "known by number",
+        "+493023125042",
+        Expected(
+            "certain",
+            "number_unique",
+            "Annegret Sommerfeld",
+            "service",
+            "answered",
+            "anna",
+            "PARCEL",
+            rang=("anna", "ben", "clara"),
+            passed=("greeting", "recognise", "privacy"),
+        ),
+        name="A. Sommerfeld",
+        note="Paket ist unterwegs, Sendungsnummer genannt.",
+    ),
+    Scene(
+        "number withheld, customer number typed",
+        "+493023125042",
+        Expected(
+            "certain",
+            "customer_number",
+            "Annegret Sommerfeld",
+            "service",
+            "answered",
+            "anna",
+            "INVOICE",
+            rang=("anna", "ben", "clara"),
+            passed=("greeting", "recognise", "language", "customer_number", "thanks"),
+        ),
+        withheld="privacy",
+        keys=(Keys(5.0, "1"), Keys(9.0, "204117#")),
+        note="Rechnung per E-Mail geschickt.",
+    ),
+    Scene(
+        "unknown number",
+        "+493023125555",
+        Expected(
+            "none",
+            "number_unknown",
+            "",
+            "service",
+            "answered",
+            "anna",
+            "OTHER",
+            rang=("anna", "ben", "clara"),
+            passed=("greeting", "recognise", "language", "customer_number"),
+        ),
+        keys=SKIP_NUMBER,
+        note="Katalog angefordert.",
+    ),
+    Scene(
+        "one number, two customers: the agent chooses",
+        "+496990009123",
+        Expected(
+            "certain",
+            "chosen_by_agent",
+            "Katharina Brandt",
+            "service",
+            "answered",
+            "anna",
+            "RETURN",
+            rang=("anna", "ben", "clara"),
+            passed=("greeting", "recognise", "language"),
+        ),
+        keys=SKIP_NUMBER,
+        picks="Katharina Brandt",
+        note="Rücksendeschein verschickt.",
+    ),
+    Scene(
+        "hangs up while waiting",
+        "+494066969410",
+        Expected(
+            "certain", "number_unique", "Mareike Oltmanns", "service", "abandoned", passed=("greeting", "recognise")
+        ),
+        hang_up_after=16.0,
+        ready=(),
+    ),
+    Scene(
+        "the first agent lets it ring, the next one gets it",
+        "+442079460321",
+        Expected(
+            "certain",
+            "number_unique",
+            "Eleanor Whitcombe",
+            "orders",
+            "answered",
+            "ben",
+            "ORDER",
+            rang=("anna", "ben"),
+            passed=("greeting", "recognise"),
+        ),
+        line=ORDERS_LINE,
+        phones={"phone1": DEAF, "phone2": QUICK},
+        note="Scarf, colour petrol, delivery to work address.",
+    ),
+    Scene(
+        "the CRM answers 503",
+        "+492214710208",
+        Expected(
+            "certain",
+            "number_unique",
+            "Friedrich Haferkamp",
+            "service",
+            "answered",
+            "anna",
+            "INVOICE",
+            rang=("anna", "ben", "clara"),
+            passed=("greeting", "recognise", "language"),
+        ),
+        keys=SKIP_NUMBER,
+        phones={"phone1": LONG},
+        note="Rate für November ist eingegangen.",
+        trouble="crm",
+    ),
+    Scene(
+        "Callfloor is down, and comes back during the call",
+        "+498999998077",
+        Expected(
+            "certain", "number_unique", "Songül Aydın", "service", "answered", "anna", "COMPLAINT", rang=("anna",)
+        ),
+        phones={"phone1": LONG},
+        note="Naht offen, Ersatz zugesagt.",
+        trouble="service",
+    ),
+)
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one call, as users saw it."""
+
+    title: str
+    conversation: str = ""
+    certainty: str = ""
+    reason: str = ""
+    customer: str = ""
+    path: tuple[str, ...] = ()
+    queue: str = ""
+    outcome: str = ""
+    agent: str = ""
+    code: str = ""
+    rang: tuple[str, ...] = ()
+    pop_ms: float | None = None
+    reference: str = ""
+    remarks: list[str] = field(default_factory=list)
+    """What is not as the story says."""
+
+
+def judge(result: Result, expected: Expected) -> None:
+    """Note everything in which the result differs from the story."""
+    for what in ("certainty", "reason", "customer", "queue", "outcome", "agent", "code"):
+        got, wanted = getattr(result, what), getattr(expected, what)
+        if got != wanted:
+            result.remarks.append(f"{what} is {got!r}, the story says {wanted!r}")
+    if set(result.rang) != set(expected.rang):
+        result.remarks.append(f"pops at {sorted(result.rang)}, the story says {sorted(expected.rang)}")
+    missing = [node for node in expected.passed if node not in result.path]
+    if missing:
+        result.remarks.append(f"did not pass {', '.join(missing)}: {'>'.join(result.path)}")
+    if expected.code and not result.reference:
+        result.remarks.append("the CRM has no reference for it")

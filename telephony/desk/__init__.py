@@ -1,0 +1,1 @@
+"""What people see: HTTP API, event stream, pages."""

@@ -1,0 +1,214 @@
+"""The lobby: what everybody may see of the office — people, queues, who waits, and the lamps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from telephony.desk.cases import Case, caller_of
+from telephony.desk.stream import EVERYONE, SUPERVISION, Audience, only, supervision_and
+from telephony.floor.accounts import User
+from telephony.floor.model import Desk, Presence
+from telephony.settings import Queue, Settings
+
+
+class Board(Protocol):
+    """The part of the stream's board that the lobby needs."""
+
+    def put(self, kind: str, id: str, value: Any, audience: Audience) -> None: ...
+
+    def put_lazily(self, kind: str, id: str, make: Callable[[], Any], audience: Audience) -> None: ...
+
+    def drop(self, kind: str, id: str) -> None: ...
+
+
+class _Counts:
+    """One queue, counted as things change: five hundred agents are not asked at every call."""
+
+    __slots__ = ("ready", "talking", "waiting")
+
+    def __init__(self) -> None:
+        self.ready = 0
+        self.talking = 0
+        self.waiting: dict[str, float] = {}
+
+
+class Lobby:
+    """Puts the entities ``me``, ``agent``, ``queue``, ``waiting`` and ``office``."""
+
+    def __init__(self, board: Board, settings: Settings) -> None:
+        self._board = board
+        self._queues = {queue.name: queue for queue in settings.queues}
+        self._pauses = [{"code": one.code, "label": one.label} for one in settings.pauses]
+        self._counts = {name: _Counts() for name in self._queues}
+        self._fixed: dict[str, dict[str, Any]] = {
+            queue.name: {
+                "name": queue.name,
+                "label": queue.label,
+                "wrap_up": queue.wrap_up,
+                "codes": [{"code": one.code, "label": one.label} for one in queue.wrap_up_codes],
+            }
+            for queue in settings.queues
+        }
+        """What a queue's entity says whatever happens."""
+        self._users: dict[str, User] = {}
+        self._watchers: dict[str, Audience] = {}
+        self._presence: dict[str, Presence] = {}
+        self._here: set[str] = set()
+        """Who has a desk open, and so has an entity ``me``."""
+        self._office: dict[str, Any] = {
+            "pbx": "down",
+            "crm": "up",
+            "outbox_waiting": 0,
+            "outbox_dead": 0,
+            "pauses": self._pauses,
+        }
+        for queue in self._queues.values():
+            self._put_queue(queue)
+        self._put_office()
+
+    # --- people -----------------------------------------------------------------------------------------------
+
+    def enrol(self, user: User) -> None:
+        earlier = self._users.get(user.login)
+        if earlier is not None and earlier.queues != user.queues:
+            self._count(user.login, Presence.OFFLINE)
+        self._users[user.login] = user
+        self._watchers[user.login] = supervision_and(user.login)
+
+    def person(self, desk: Desk) -> None:
+        """Show an agent's state as it is now."""
+        login = desk.agent.login
+        user, presence = self._users[login], desk.presence
+        self._count(login, presence)
+        self._board.put_lazily("agent", login, partial(self._agent, desk), self._watchers[login])
+        if login not in self._here:
+            return
+        due = desk.owed[0] if desk.owed else None
+        mine = {
+            **self._shown(desk),
+            "role": str(user.role),
+            "language": user.language,
+            "interface": user.interface,
+            "wrap_up": None
+            if due is None
+            else {
+                "conversation": due.conversation,
+                "queue": due.queue,
+                "required": due.required,
+                "deadline": due.deadline,
+            },
+        }
+        self._board.put("me", login, mine, only(login))
+
+    def _shown(self, desk: Desk) -> dict[str, Any]:
+        user = self._users[desk.agent.login]
+        return {
+            "login": user.login,
+            "name": user.name,
+            "presence": str(desk.presence),
+            "reason": desk.reason,
+            "since": desk.since,
+            "queues": [one.queue for one in user.queues],
+        }
+
+    def _agent(self, desk: Desk) -> dict[str, Any]:
+        return {**self._shown(desk), "conversation": desk.conversation}
+
+    def arrived(self, login: str) -> None:
+        self._here.add(login)
+
+    def departed(self, login: str) -> None:
+        self._here.discard(login)
+        self._board.drop("me", login)
+
+    def _count(self, login: str, presence: Presence) -> None:
+        before = self._presence.get(login, Presence.OFFLINE)
+        if before is presence:
+            return
+        self._presence[login] = presence
+        for membership in self._users[login].queues:
+            counts = self._counts.get(membership.queue)
+            if counts is None:
+                continue
+            counts.ready += (presence is Presence.READY) - (before is Presence.READY)
+            counts.talking += (presence is Presence.TALKING) - (before is Presence.TALKING)
+            self._put_queue(self._queues[membership.queue])
+
+    # --- callers ----------------------------------------------------------------------------------------------
+
+    def joined(self, queue: str, case: Case, at: float) -> None:
+        counts = self._counts.get(queue)
+        if counts is None:
+            return
+        counts.waiting[case.id] = at
+        self._put_queue(self._queues[queue])
+        self._put_waiting(queue, case, at)
+
+    def known(self, case: Case) -> None:
+        """Who the waiting caller is has become clearer."""
+        for queue, counts in self._counts.items():
+            if case.id in counts.waiting:
+                self._put_waiting(queue, case, counts.waiting[case.id])
+
+    def left(self, queue: str, conversation: str) -> None:
+        counts = self._counts.get(queue)
+        if counts is not None and counts.waiting.pop(conversation, None) is not None:
+            self._put_queue(self._queues[queue])
+            self._board.drop("waiting", conversation)
+
+    def gone(self, conversation: str) -> None:
+        """The caller waits nowhere any more, whatever we may have missed."""
+        for queue in self._queues:
+            self.left(queue, conversation)
+
+    def waiting(self, queue: str) -> int:
+        return len(self._counts[queue].waiting)
+
+    def _put_waiting(self, queue: str, case: Case, at: float) -> None:
+        self._board.put_lazily("waiting", case.id, partial(self._waiting, queue, case, at), SUPERVISION)
+
+    @staticmethod
+    def _waiting(queue: str, case: Case, at: float) -> dict[str, Any]:
+        caller = caller_of(case.number, case.history.name)
+        customer = case.customer
+        return {
+            "queue": queue,
+            "joined_at": at,
+            "name": customer.name if customer is not None else caller["name"],
+            "display": caller["display"],
+            "certainty": str(case.match.certainty),
+        }
+
+    def _put_queue(self, queue: Queue) -> None:
+        self._board.put_lazily("queue", queue.name, partial(self._queue, queue), EVERYONE)
+
+    def _queue(self, queue: Queue) -> dict[str, Any]:
+        counts = self._counts[queue.name]
+        return {
+            **self._fixed[queue.name],
+            "waiting": len(counts.waiting),
+            "longest_since": min(counts.waiting.values(), default=None),
+            "ready": counts.ready,
+            "talking": counts.talking,
+        }
+
+    # --- lamps ------------------------------------------------------------------------------------------------
+
+    def pbx(self, state: str) -> None:
+        self._lamp(pbx=state)
+
+    def crm(self, up: bool) -> None:
+        self._lamp(crm="up" if up else "down")
+
+    def outbox(self, waiting: int, dead: int) -> None:
+        self._lamp(outbox_waiting=waiting, outbox_dead=dead)
+
+    def _lamp(self, **lamps: object) -> None:
+        if any(self._office[lamp] != value for lamp, value in lamps.items()):
+            self._office.update(lamps)
+            self._put_office()
+
+    def _put_office(self) -> None:
+        self._board.put("office", "office", self._office, EVERYONE)

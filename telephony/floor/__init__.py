@@ -1,0 +1,1 @@
+"""The people: presence, queue membership, pauses, after-call work."""

@@ -1,0 +1,1 @@
+"""The packaged Asterisk: provisioning, rendered configuration, dialplan, test callers."""

@@ -1,0 +1,450 @@
+"""The settings of one Callfloor: a file ``callfloor.toml``, with ``CALLFLOOR_*`` variables on top.
+
+An environment variable names its key by its path, joined with two underscores: ``CALLFLOOR_AMI__PORT=5039``
+is ``port`` in ``[ami]``. Its value is plain text, or TOML where it is a quoted string, a list or a table.
+``CALLFLOOR_AMI__SECRET_FILE`` names a file that holds the value: passwords stay out of the environment that way.
+Unknown keys are errors, in the file and in the environment: a misspelt key that is silently ignored costs a night.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+ENVIRONMENT_PREFIX = "CALLFLOOR_"
+CONFIG_FILE_VARIABLE = "CALLFLOOR_CONFIG"
+NEW_PERSON_VARIABLE = "CALLFLOOR_NEW_PASSWORD"
+"""The password of ``callfloor user add``, for scripts."""
+NOT_SETTINGS = frozenset({CONFIG_FILE_VARIABLE, NEW_PERSON_VARIABLE})
+FROM_FILE = "_FILE"
+"""A variable with this ending names a file that holds the value."""
+
+Language = Literal["de", "en"]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,38}$")]
+"""A name that is safe in a dialplan, a file name and a URL."""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names the place, the key and the mend."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Office(_Section):
+    """Where the office is, and what it speaks."""
+
+    name: str = "Callfloor"
+    region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "DE"
+    """Numbers without a country code are read as numbers of this country (ISO 3166 code)."""
+    time_zone: str = "Europe/Berlin"
+    language: Language = "de"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as unknown:
+            raise ValueError(f"no such time zone; use a name like Europe/Berlin, not {value!r}") from unknown
+        return value
+
+
+class Pbx(_Section):
+    """The Asterisk: Callfloor's own packaged one (``managed``), or one that runs already."""
+
+    managed: bool = True
+    folder: Path = Path("var/pbx")
+    """Rendered configuration, run state and logs of the packaged Asterisk."""
+    image: Path | None = None
+    """Where the packaged Asterisk is unpacked; default: the user's cache folder, shared by all checkouts."""
+    mirror: str | None = None
+    """A Debian mirror; default: the one this machine's own apt uses."""
+    asterisk: Path | None = None
+    """An installed ``asterisk`` program to start with the rendered configuration, in place of the packaged one."""
+    system_name: Name = "pbx1"
+    bind: str = "127.0.0.1"
+    """The address SIP, WebSocket and audio are served on."""
+    external_address: str | None = None
+    """The address that phones and the trunk reach Asterisk at, when it is not ``bind``: in a container, behind NAT."""
+    ami_bind: str = "127.0.0.1"
+    """The address the AMI is served on; anything but loopback only inside a private network."""
+    ami_permit: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
+    """Networks the AMI user may come from."""
+    sip_port: Port = 5060
+    ws_port: Port = 8088
+    rtp_start: Port = 20000
+    rtp_end: Port = 20999
+    ice_host_candidates: dict[str, str] = {}
+    """Addresses of this machine that browsers are told others for (``"10.99.0.1" = "127.0.0.1"``)."""
+    trunk_match_header: str | None = "X-Callfloor-Trunk: yes"
+    """Calls with this SIP header come from the trunk. Set ``trunk_addresses`` instead for a real provider."""
+    trunk_addresses: tuple[str, ...] = ()
+    ivr_limit: Annotated[int, Field(ge=10, le=3600)] = 120
+    """Seconds after which a caller is taken out of the IVR and put into the fallback queue."""
+    fallback_queue: Name = "service"
+
+
+class Ami(_Section):
+    """The Asterisk Manager Interface."""
+
+    host: str = "127.0.0.1"
+    port: Port = 5038
+    username: str = "callfloor"
+    secret: SecretStr | None = None
+    """Required for an Asterisk of your own; the packaged one makes its own."""
+    login: Literal["md5", "plain"] = "md5"
+    tls: bool = False
+    tls_ca: Path | None = None
+    """The authority that signed Asterisk's certificate; default: the machine's trusted ones."""
+    tls_server_name: str | None = None
+    require_tls: bool = False
+    """Refuse to send a password over a connection without TLS, unless the host is this machine."""
+    ping_interval: Annotated[float, Field(ge=0.05, le=60)] = 5.0
+    ping_timeout: Annotated[float, Field(ge=0.05, le=60)] = 5.0
+    reconnect_first: Annotated[float, Field(ge=0.01, le=30)] = 0.25
+    reconnect_cap: Annotated[float, Field(ge=0.05, le=60)] = 15.0
+    resync_interval: Annotated[float, Field(ge=1, le=3600)] = 60.0
+
+
+class Agi(_Section):
+    """Our FastAGI server, which Asterisk connects to for every caller."""
+
+    host: str = "127.0.0.1"
+    port: Port = 4573
+    second: str | None = None
+    """``host:port`` of another Callfloor that the dialplan tries when this one does not answer."""
+    allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks that may connect: FastAGI knows no log-in."""
+
+
+class Http(_Section):
+    """The desk's HTTP server."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str | None = None
+    """The address people use, if a proxy stands before us; it decides the allowed origin and secure cookies."""
+    session_hours: Annotated[int, Field(ge=1, le=72)] = 12
+    trust_proxy: bool = False
+    """Believe ``X-Forwarded-For`` from a proxy on this machine."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://example.org")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("write it as browsers show it, without a path, like https://desk.example.org")
+        return value
+
+
+class Storage(_Section):
+    """The database, and the folder for files of ours."""
+
+    password: SecretStr | None = None
+    """The database's password, where it is kept apart from ``url``."""
+    url: str = "sqlite+aiosqlite:///var/callfloor.db"
+    folder: Path = Path("var")
+
+    @field_validator("url")
+    @classmethod
+    def _with_password(cls, value: str, info: ValidationInfo) -> str:
+        password = info.data.get("password")
+        if password is None:
+            return value
+        parts = urlsplit(value)
+        user, at, host = parts.netloc.rpartition("@")
+        if not at or ":" in user:
+            raise ValueError("storage.password needs a user to go with: write postgresql+asyncpg://user@host/name")
+        secret = quote(password.get_secret_value(), safe="")
+        return urlunsplit(parts._replace(netloc=f"{user}:{secret}@{host}"))
+
+
+class Journal(_Section):
+    """The flight recorder: raw AMI frames on disk."""
+
+    enabled: bool = True
+    file_bytes: Annotated[int, Field(ge=65536)] = 64 * 1024 * 1024
+    files: Annotated[int, Field(ge=2, le=1000)] = 16
+    """How many files are kept; the oldest is deleted when a new one begins."""
+
+
+class WebhookCrm(_Section):
+    """A CRM that speaks our documented JSON over HTTP (docs/webhook-crm.md)."""
+
+    kind: Literal["webhook"] = "webhook"
+    url: str
+    secret: SecretStr
+    timeout: Annotated[float, Field(gt=0, le=30)] = 5.0
+
+
+class EmbeddedCrm(_Section):
+    """The customer tables of our own database."""
+
+    kind: Literal["embedded"] = "embedded"
+
+
+class Crm(_Section):
+    """How customers are found and calls are written back."""
+
+    adapter: Annotated[EmbeddedCrm | WebhookCrm, Field(discriminator="kind")] = EmbeddedCrm()
+    budget_ms: Annotated[int, Field(ge=10, le=5000)] = 300
+    """How long a look-up may take before the pop stays as it is and is filled in later."""
+    retry_first: Annotated[float, Field(gt=0, le=600)] = 2.0
+    retry_cap: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 60
+    """After so many failures a write becomes a dead letter, which people see and can retry."""
+
+
+class WrapUpCode(_Section):
+    """One way a call can end, as the agent names it."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,32}$")]
+    label: dict[Language, str]
+
+
+class Queue(_Section):
+    """A queue of callers, and the rules of its after-call work."""
+
+    name: Name
+    label: dict[Language, str]
+    strategy: Literal[
+        "ringall", "leastrecent", "fewestcalls", "random", "rrmemory", "linear", "wrandom", "rrordered"
+    ] = "ringall"
+    ring_seconds: Annotated[int, Field(ge=3, le=120)] = 15
+    retry_seconds: Annotated[int, Field(ge=0, le=60)] = 1
+    wait_limit: Annotated[int, Field(ge=5, le=7200)] = 600
+    """Seconds a caller waits at most before the call goes to ``overflow``."""
+    overflow: Name | None = None
+    service_level: Annotated[int, Field(ge=1, le=3600)] = 20
+    weight: Annotated[int, Field(ge=0, le=100)] = 0
+    announce_position: bool = False
+    wrap_up: Literal["required", "optional", "none"] = "required"
+    wrap_up_seconds: Annotated[int, Field(ge=5, le=3600)] | None = None
+    """Limit of the after-call work; none: it ends when the agent ends it."""
+    wrap_up_expiry: Literal["ready", "paused"] = "ready"
+    """What the agent is after the limit has passed."""
+    wrap_up_expiry_code: str = "EXPIRED"
+    wrap_up_codes: tuple[WrapUpCode, ...] = ()
+
+
+class Phone(_Section):
+    """A phone that agents use; its name is the PJSIP endpoint."""
+
+    name: Name
+    secret: SecretStr | None = None
+    """SIP password; the packaged Asterisk makes one up and keeps it in its folder."""
+    contact: str | None = None
+    """A fixed SIP address; none: the phone registers."""
+    webrtc: bool = False
+
+
+class PauseReason(_Section):
+    """Why an agent is paused."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+    label: dict[Language, str]
+
+
+class Flows(_Section):
+    """The IVR."""
+
+    file: Path | None = None
+    """The flow to run; default: the shipped one."""
+    prompts: Path | None = None
+    """A folder with recorded prompts that stand in for rendered ones."""
+
+
+class Log(_Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+def _default_codes() -> tuple[WrapUpCode, ...]:
+    return tuple(
+        WrapUpCode(code=code, label={"de": german, "en": english})
+        for code, german, english in (
+            ("PARCEL", "Paket / Sendung", "Parcel"),
+            ("INVOICE", "Rechnung", "Invoice"),
+            ("RETURN", "Rücksendung", "Return"),
+            ("COMPLAINT", "Reklamation", "Complaint"),
+            ("BANK", "Bankverbindung", "Bank details"),
+            ("OTHER", "Sonstiges", "Other"),
+        )
+    )
+
+
+def _default_queues() -> tuple[Queue, ...]:
+    return (
+        Queue(
+            name="service",
+            label={"de": "Kundenservice", "en": "Customer care"},
+            wrap_up_codes=_default_codes(),
+        ),
+    )
+
+
+def _default_pauses() -> tuple[PauseReason, ...]:
+    return tuple(
+        PauseReason(code=code, label={"de": german, "en": english})
+        for code, german, english in (
+            ("break", "Pause", "Break"),
+            ("lunch", "Mittag", "Lunch"),
+            ("meeting", "Besprechung", "Meeting"),
+            ("mail", "E-Mails", "E-mail"),
+        )
+    )
+
+
+class Settings(_Section):
+    """Everything that can be set."""
+
+    office: Office = Office()
+    pbx: Pbx = Pbx()
+    ami: Ami = Ami()
+    agi: Agi = Agi()
+    http: Http = Http()
+    storage: Storage = Storage()
+    journal: Journal = Journal()
+    crm: Crm = Crm()
+    queues: tuple[Queue, ...] = Field(default_factory=_default_queues)
+    phones: tuple[Phone, ...] = ()
+    pauses: tuple[PauseReason, ...] = Field(default_factory=_default_pauses)
+    flows: Flows = Flows()
+    log: Log = Log()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Settings:
+        queues = [queue.name for queue in self.queues]
+        _no_twins("queues", queues)
+        _no_twins("phones", [phone.name for phone in self.phones])
+        if self.pbx.fallback_queue not in queues:
+            raise ValueError(f"pbx.fallback_queue names no queue: {self.pbx.fallback_queue!r} (have: {queues})")
+        for queue in self.queues:
+            if queue.overflow is not None and queue.overflow not in queues:
+                raise ValueError(f"queues.{queue.name}.overflow names no queue: {queue.overflow!r} (have: {queues})")
+            if queue.wrap_up == "required" and not queue.wrap_up_codes:
+                raise ValueError(
+                    f"queues.{queue.name}.wrap_up is 'required' but wrap_up_codes is empty: "
+                    "add codes, or set wrap_up to 'none'"
+                )
+        if self.pbx.rtp_start >= self.pbx.rtp_end:
+            raise ValueError("pbx.rtp_end must be above pbx.rtp_start: every call needs ports of its own")
+        if not self.pbx.managed and self.ami.secret is None:
+            raise ValueError("ami.secret is missing: an Asterisk of your own (pbx.managed = false) needs it")
+        return self
+
+    def queue(self, name: str) -> Queue | None:
+        """The queue of that name, or none."""
+        return next((queue for queue in self.queues if queue.name == name), None)
+
+
+def _no_twins(what: str, names: list[str]) -> None:
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise ValueError(f"{what} has the name {twins[0]!r} twice: names are unique")
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    ``path``: the file; else the one named in ``CALLFLOOR_CONFIG``, else ``callfloor.toml`` here if there is one.
+
+    Raises ``SettingsError``, whose text is fit to be shown.
+    """
+    named = path or (Path(environment[CONFIG_FILE_VARIABLE]) if CONFIG_FILE_VARIABLE in environment else None)
+    source = named or Path("callfloor.toml")
+    tree: dict[str, Any] = {}
+    if named is not None or source.exists():
+        tree = _read(source)
+    origin = {key: str(source) for key in tree}
+    for variable, text in sorted(environment.items()):
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in NOT_SETTINGS:
+            name, value = variable.removeprefix(ENVIRONMENT_PREFIX), _value(text)
+            # Not a key that is called so itself: flows.file.
+            if name.endswith(FROM_FILE) and not name.endswith("_" + FROM_FILE):
+                name, value = name.removesuffix(FROM_FILE), _content(Path(text), variable)
+            keys = name.lower().split("__")
+            _graft(tree, keys, value, variable)
+            origin[".".join(keys)] = variable
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as invalid:
+        raise SettingsError(_explain(invalid, origin, str(source))) from invalid
+
+
+def _read(source: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{source}: no such file; create it, or name another with --config") from None
+    except OSError as failed:
+        raise SettingsError(f"{source}: cannot be read ({failed.strerror}); check its permissions") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{source}: is not UTF-8 text; save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as wrong:
+        raise SettingsError(f"{source}: is not valid TOML: {wrong}") from None
+
+
+def _content(file: Path, variable: str) -> str:
+    """What a file of one value holds, without the line end that editors add."""
+    try:
+        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except OSError as failed:
+        raise SettingsError(f"{variable}: {file} cannot be read ({failed.strerror}); correct the path") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}: {file} is not UTF-8 text; save it as UTF-8") from None
+
+
+def _value(text: str) -> Any:
+    # Numbers stay text, which the settings read as what they want: a password of digits is no number.
+    if not text.startswith(("[", "{", '"', "'")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _graft(tree: dict[str, Any], keys: list[str], value: Any, variable: str) -> None:
+    here = tree
+    for key in keys[:-1]:
+        step = here.setdefault(key, {})
+        if not isinstance(step, dict):
+            raise SettingsError(f"{variable}: {key} is not a section; check the name of the variable")
+        here = step
+    here[keys[-1]] = value
+
+
+def _explain(invalid: ValidationError, origin: dict[str, str], source: str) -> str:
+    """One line: where, which key, what is wrong and how to mend it. Values are left out: they may be secrets."""
+    first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = [str(part) for part in first["loc"] if part not in ("embedded", "webhook")]
+    key = ".".join(path)
+    where = origin.get(key) or (origin.get(path[0], source) if path else source)
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        reason = "unknown key; check its spelling, or remove it"
+    more = len(invalid.errors()) - 1
+    rest = f" (and {more} more)" if more else ""
+    return f"{where}: {key}: {reason}{rest}" if key else f"{where}: {reason}{rest}"

@@ -1,0 +1,252 @@
+"""The command line: what people do wrong costs them one line, status 2, and never a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from telephony.pbx.callers import free_udp_port
+
+GREETING = "Asterisk Call Manager/11.0.0"
+REFUSED = "Response: Error\r\nActionID: {id}\r\nMessage: Authentication failed\r\n\r\n"
+SILENT = {"flows__file": "flow.yaml", "pbx__managed": "false", "ami__secret": "s3cret"}
+"""A service that needs neither a packaged Asterisk nor a voice."""
+FLOW = """callfloor_flow: 1
+name: straight
+languages: [de]
+default: {queue: service}
+start: away
+nodes:
+  away: {type: route, queue: service}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def quiet(tmp_path: Path) -> dict[str, Any]:
+    """Variables for a service that starts here, on free ports."""
+    (tmp_path / "flow.yaml").write_text(FLOW)
+    ports = {f"{one}__port": free_port() for one in ("http", "agi", "ami")}
+    return {**SILENT, **ports, "storage__folder": "var", "storage__url": "sqlite+aiosqlite:///var/c.db"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("dance",), "No such command 'dance'. See: callfloor --help"),
+        (("serve", "--loudly"), "No such option '--loudly'. See: callfloor serve --help"),
+        (("user", "add"), "Missing argument 'LOGIN'. See: callfloor user add --help"),
+        (("user", "add", "x", "--name", "X", "--role", "king", "--password", "p"), "'king' is not one of"),
+        (("pbx", "dance"), "No such command 'dance'. See: callfloor pbx --help"),
+        (("--config", "nope.toml", "serve"), "nope.toml: no such file; create it, or name another with --config"),
+        (("--config", "nope.toml", "doctor"), "nope.toml: no such file"),
+        (("replay", "nope.ami"), "nope.ami: no such file"),
+        (("replay", "empty"), "empty: no journal in this folder"),
+        (("replay", "garbage.ami"), "garbage.ami: is no journal"),
+        (("replay", "damaged.ami"), "damaged.ami: damaged near byte"),
+    ],
+)
+def test_mistakes_on_the_command_line(
+    callfloor: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "garbage.ami").write_bytes(bytes(range(1, 200)))
+    (tmp_path / "damaged.ami").write_bytes(b"@E 1000000 1 3\nabc\n@E what\n")
+    assert says in callfloor(*arguments).complaint
+
+
+@pytest.mark.parametrize(
+    ("over", "says"),
+    [
+        ({"ami__prot": "1"}, "CALLFLOOR_AMI__PROT: ami.prot: unknown key"),
+        ({"flows__file": "nope.yaml"}, "nope.yaml:1:1: no such file; check flows.file in the settings"),
+        ({"flows__file": "torn.yaml"}, "torn.yaml:3:1: "),
+        ({"flows__file": "wrong.yaml"}, "wrong.yaml:"),
+        ({"storage__url": "mysql://me:hunter2@host/x"}, "storage.url is not a database we know"),
+        ({"storage__url": "postgresql://me:hunter2@127.0.0.1:1/x"}, "cannot be used: "),
+        ({"storage__url": "sqlite+aiosqlite:////proc/none/c.db"}, "the folder /proc/none cannot be made"),
+        ({"storage__url": "sqlite+aiosqlite:///flow.yaml"}, "cannot be used: file is not a database"),
+        ({"storage__folder": "/proc/none"}, "/proc/none/journal: cannot be made"),
+        ({"agi__allow": '["everybody"]'}, "agi.allow: 'everybody' is no network"),
+        ({"ami__host": "198.51.100.1", "ami__require_tls": "true"}, "ami.require_tls forbids"),
+        ({"ami__tls": "true", "ami__tls_ca": "flow.yaml"}, "ami.tls_ca flow.yaml cannot be used"),
+    ],
+)
+def test_a_service_that_cannot_start(
+    callfloor: Callable[..., Any], tmp_path: Path, quiet: dict[str, Any], over: dict[str, str], says: str
+) -> None:
+    (tmp_path / "torn.yaml").write_text("callfloor_flow: 1\nname: [\n")
+    (tmp_path / "wrong.yaml").write_text(FLOW.replace("type: route", "type: teleport"))
+    said = callfloor("serve", **{**quiet, **over})
+    assert says in said.complaint
+    assert "hunter2" not in said.err
+
+
+@pytest.mark.parametrize("key", ["http", "agi"])
+def test_a_port_that_is_taken(callfloor: Callable[..., Any], quiet: dict[str, Any], key: str) -> None:
+    with socket.create_server(("127.0.0.1", int(quiet[f"{key}__port"]))):
+        said = callfloor("serve", **quiet).complaint
+    assert f"cannot listen on 127.0.0.1:{quiet[f'{key}__port']}" in said
+    assert f"{key}.port" in said
+
+
+def test_a_sip_port_that_is_taken(tmp_path: Path) -> None:
+    from telephony.pbx.errors import StartError
+    from telephony.pbx.image import Image
+    from telephony.pbx.process import Asterisk
+    from telephony.settings import Settings
+
+    settings = Settings.model_validate({"pbx": {"folder": tmp_path / "pbx", "sip_port": free_udp_port()}})
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", settings.pbx.sip_port))
+        with pytest.raises(StartError, match=r"port \d+ on 127\.0\.0\.1 .* set pbx\.sip_port to a free port"):
+            Asterisk(settings, Image(root=Path("/"), modules=None, data=Path("/usr/share/asterisk")))._check_ports()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "answer", "says"),
+    [
+        (GREETING, REFUSED, "ami.username"),
+        ("Asterisk Call Manager/2.10.6", REFUSED, "Callfloor needs Asterisk 20"),
+    ],
+)
+def test_an_asterisk_that_does_not_let_us_in(
+    callfloor: Callable[..., Any],
+    manager: Callable[..., Any],
+    quiet: dict[str, Any],
+    greeting: str,
+    answer: str,
+    says: str,
+) -> None:
+    quiet["ami__port"] = manager(greeting, answer).port
+    said = callfloor("serve", **quiet)
+    assert says in said.complaint
+    assert "s3cret" not in said.err
+
+
+def test_people_are_added_listed_and_closed(callfloor: Callable[..., Any], quiet: dict[str, Any]) -> None:
+    def add(login: str, *more: str, **variables: str) -> Any:
+        return callfloor("user", "add", login, "--name", "Anna Berg", *more, **{**quiet, **variables})
+
+    added = add("anna", "--queue", "service:3", new_password="a good password")
+    assert (added.status, added.out.startswith("anna may log in")) == (0, True)
+    assert "anna" in add("anna", new_password="a good password").complaint
+    assert "password" in add("ben", new_password="short").complaint
+    assert (
+        "no queue is called 'nope'; the settings have: service"
+        in add("ben", "--queue", "nope", "--password", "x").complaint
+    )
+    assert "'a lot' is not a penalty" in add("ben", "--queue", "service:a lot", "--password", "x").complaint
+    managed = {"pbx__managed": "true", "new_password": "a good password"}
+    assert "no phone is called 'phone9'; the settings have none" in add("ben", "--phone", "phone9", **managed).complaint
+    (line,) = callfloor("user", "list", **quiet).out.splitlines()
+    assert line.split()[:4] == ["anna", "agent", "-", "service:3"]
+    assert callfloor("user", "close", "anna", **quiet).status == 0
+    assert callfloor("user", "list", **quiet).out.rstrip().endswith("closed")
+    assert "nobody" in callfloor("user", "close", "nobody", **quiet).complaint
+
+
+def test_the_database_is_brought_up_to_date(callfloor: Callable[..., Any], quiet: dict[str, Any]) -> None:
+    first, second = (callfloor("db", "upgrade", **quiet) for _ in range(2))
+    assert first.out == second.out
+    assert first.out.startswith("the database is at revision ")
+    said = callfloor("db", "upgrade", **{**quiet, "storage__url": "oracle://x"}).complaint
+    assert "storage.url is not a database we know" in said
+
+
+def test_a_flow_is_checked_with_every_fault(callfloor: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text(FLOW)
+    assert callfloor("flow", "check", "flow.yaml").out == "flow.yaml: sound\n"
+    (tmp_path / "flow.yaml").write_text(FLOW.replace("queue: service}\n", "queue: elsewhere}\n"))
+    said = callfloor("flow", "check", "flow.yaml")
+    assert said.status == 2
+    assert [line.partition(":")[0] for line in said.err.splitlines()] == ["flow.yaml"] * 2
+
+
+def test_help_and_version_are_no_mistakes(callfloor: Callable[..., Any]) -> None:
+    for arguments in (("--help",), ("serve", "-h"), ("--version",), ("user", "add", "--help")):
+        said = callfloor(*arguments)
+        assert (said.status, said.err) == (0, "")
+        assert said.out
+
+
+def test_a_real_process_keeps_the_promise_and_a_closed_pipe_is_no_crash(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "telephony.cli"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    wrong = subprocess.run(
+        [*command, "dance"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "callfloor: No such command 'dance'. See: callfloor --help\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        cut = subprocess.run(
+            [*command, "--help"], cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, timeout=30,
+            check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (cut.returncode, cut.stderr) == (1, b"")
+
+
+def test_a_wrong_host_is_tried_again_and_readyz_says_why(tmp_path: Path, quiet: dict[str, Any]) -> None:
+    environment = {f"CALLFLOOR_{name.upper()}": str(value) for name, value in quiet.items()}
+
+    async def ask() -> tuple[int, str]:
+        import aiohttp
+
+        url = f"http://127.0.0.1:{quiet['http__port']}/readyz"
+        async with aiohttp.ClientSession() as http, asyncio.timeout(20):
+            while True:
+                try:
+                    async with http.get(url) as answer:
+                        said = await answer.text()
+                        if "reached" in said:
+                            return answer.status, said
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.05)
+
+    service = subprocess.Popen(
+        [sys.executable, "-m", "telephony.cli", "serve"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        status, said = asyncio.run(ask())
+    finally:
+        service.terminate()
+        _, log = service.communicate(timeout=15)
+    assert status == 503
+    assert f"not connected to Asterisk: Asterisk at 127.0.0.1:{quiet['ami__port']} cannot be reached" in said
+    assert service.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_a_person_is_changed_in_what_is_given_and_nothing_else(callfloor: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "callfloor.toml").write_text('[[phones]]\nname = "phone1"\n[[phones]]\nname = "phone2"\n')
+    add = ("user", "add", "anna", "--name", "Anna", "--phone", "phone1", "--queue", "service")
+    assert callfloor(*add, new_password="a good password").status == 0
+    assert callfloor("user", "change", "anna", "--phone", "phone2", "--queue", "service:3").status == 0
+    assert callfloor("user", "list").out.split() == ["anna", "agent", "phone2", "service:3", "Anna"]
+    assert callfloor("user", "change", "anna", "--phone", "").status == 0
+    assert callfloor("user", "list").out.split() == ["anna", "agent", "-", "service:3", "Anna"]
+    assert "no phone is called 'phone9'" in callfloor("user", "change", "anna", "--phone", "phone9").complaint
+    assert "no login 'ben'" in callfloor("user", "change", "ben", "--name", "Ben").complaint
