@@ -13,12 +13,14 @@ import asyncio
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import Insert, Select, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
@@ -38,6 +40,7 @@ _DRIVERS = {
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
 _CONNECT_SECONDS = 10.0
+_END_SECONDS = 5.0
 _UNDEFINED_TABLE = "42P01"
 _NO_ENTRY = ("08", "28", "3D", "53", "57P")
 """PostgreSQL's SQLSTATEs: connection, log-in, no such database, no resources left, shutting down."""
@@ -93,6 +96,7 @@ class Database:
         self._fast: _FastReader | None = None
         self._rows: _RowWriter | None = None
         self._write_lock: asyncio.Lock | None = None
+        self._opened: list[aiosqlite.Connection] = []
         if self.is_sqlite:
             path = self._sqlite_path()
             try:
@@ -222,6 +226,28 @@ class Database:
             await writer.close()
         await self._reader.dispose()
         await self._writer.dispose()
+        await self._end_threads()
+
+    def _open_sqlite(self, *arguments: Any, **options: Any) -> aiosqlite.Connection:
+        self._opened = [one for one in self._opened if _thread(one).is_alive()]
+        connection = aiosqlite.connect(*arguments, **options)
+        _thread(connection).daemon = True
+        self._opened.append(connection)
+        return connection
+
+    async def _end_threads(self) -> None:
+        """Wait for the driver's threads, those too whose query was given up while it ran.
+
+        Neither the driver nor the engine does: such a thread answers into a loop that may be closed by then, and one
+        whose connecting was given up is never told to stop.
+        """
+        alive, self._opened = [one for one in self._opened if _thread(one).is_alive()], []
+        if not alive:
+            return
+        with ThreadPoolExecutor(max_workers=1) as waiting:
+            for connection in alive:
+                connection.stop()
+                await asyncio.get_running_loop().run_in_executor(waiting, _thread(connection).join, _END_SECONDS)
 
     def _sqlite_path(self) -> Path:
         return Path(str(self.url.database))
@@ -239,7 +265,7 @@ class Database:
             self.url,
             pool_size=size,
             max_overflow=0,
-            connect_args={"timeout": self.busy_seconds},
+            connect_args={"timeout": self.busy_seconds, "async_creator_fn": self._open_sqlite},
             hide_parameters=True,  # callers' numbers are among them, and errors end in logs
         )
         begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
@@ -264,6 +290,10 @@ class Database:
 
     def _explained(self) -> _Explained:
         return _Explained(self)
+
+
+def _thread(connection: aiosqlite.Connection) -> threading.Thread:
+    return connection._thread  # SQLAlchemy reaches for it, too: the driver has no public name for it
 
 
 def _make_for_us_alone(path: Path) -> None:

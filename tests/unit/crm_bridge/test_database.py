@@ -92,6 +92,26 @@ async def test_many_writers_at_once_that_read_first_all_succeed(database: Databa
     assert len(await numbers(database)) == 20
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_closing_leaves_no_thread_of_a_query_that_was_given_up(tmp_path: Path, turns: int) -> None:
+    """A driver's thread that answers after the loop has closed dies with a traceback that lands anywhere."""
+    before = set(threading.enumerate())
+    database = Database(f"sqlite:///{tmp_path}/callfloor.db")
+    slow = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT sum(i) FROM n"
+
+    async def ask() -> None:
+        async with database.session() as session:
+            await (await session.connection()).exec_driver_sql(slow)
+
+    asking = asyncio.create_task(ask())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await database.close()
+    assert set(threading.enumerate()) <= before
+
+
 async def test_foreign_keys_are_kept(database: Database) -> None:
     with pytest.raises(IntegrityError):
         async with database.transaction() as session:
