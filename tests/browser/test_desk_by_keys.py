@@ -94,8 +94,8 @@ async def test_the_card_arrives_without_moving_anything(floor: Any) -> None:
           const moved = ({node, previousRect: was, currentRect: is}) =>
             `${node?.className ?? node?.nodeName}: ${was.x},${was.y} ${was.width}x${was.height} -> ` +
             `${is.x},${is.y} ${is.width}x${is.height}`;
-          new PerformanceObserver((list) => window.shifts.push(...list.getEntries().flatMap((one) => one.sources.map(moved))))
-            .observe({type: 'layout-shift', buffered: false});
+          const note = (list) => window.shifts.push(...list.getEntries().flatMap((one) => one.sources.map(moved)));
+          new PerformanceObserver(note).observe({type: 'layout-shift', buffered: false});
         }"""
     )
     found = {"certainty": "certain", "reason": "number_unique", "source": "embedded"}
