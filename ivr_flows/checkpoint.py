@@ -1,7 +1,7 @@
 """A caller's position as one channel variable, and back.
 
-It holds no digits that were typed, no number and no name. Whatever comes back is checked: from another flow, cut off,
-or altered, it is as if there were none, and the caller begins anew.
+It holds nothing that was collected ``secure``, no number of a phone and no name. Whatever comes back is checked: from
+another flow, cut off, or altered, it is as if there were none, and the caller begins anew.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as model
 
-from ivr_flows.engine import MAX_VALUE, Next, State, again
-from ivr_flows.ports import CallFacts, Recognition
+from ivr_flows.ports import CallFacts, Level, Recognition
 from ivr_flows.schema import Flow
+from ivr_flows.state import State
+from ivr_flows.walk import MAX_VALUE
 
 MAX_CHARACTERS = 900
 """More than this does not fit the AGI arguments and the dialplan's lines with ease."""
 MAX_UNPACKED = 8192
-_FORMAT = "1"
+_FORMAT = "2"
 _DIGEST = 16
 
 _Count = Annotated[int, Field(ge=0, le=1000)]
@@ -42,7 +43,8 @@ class _Saved:
     wrong: bool = False
     who: tuple[_Word, _Word, _Word, _Word] | None = None
     """certainty, reason, customer, language"""
-    proven: bool = False
+    level: Level = "none"
+    sources: dict[_Word, _Count] = field(default_factory=dict)
     values: dict[_Word, Annotated[str, Field(max_length=MAX_VALUE)] | int | bool] = field(default_factory=dict)
     visits: dict[_Word, _Count] = field(default_factory=dict)
     path: tuple[_Count, ...] = ()
@@ -57,21 +59,25 @@ def checkpoint(flow: Flow, state: State) -> str:
 
     Where it would not fit, the beginning of the path is left out, never what decides how the flow goes on.
     """
-    if state.node not in flow.document.nodes:
+    # What was collected secure is lost with the server: its caller begins again where it was asked.
+    node = state.anchor or state.node
+    if node not in flow.nodes:
         return ""
+    again = node == state.node
     number = {node: index for index, node in enumerate(flow.order)}
     known = state.recognition
     fixed = {
         "flow": flow.fingerprint,
-        "node": number[state.node],
+        "node": number[node],
         "language": state.language,
-        "tries": state.tries,
-        "silences": state.silences,
-        "wrong": state.wrong,
+        "tries": state.tries if again else 0,
+        "silences": state.silences if again else 0,
+        "wrong": state.wrong and again,
         "who": None
         if known is None
         else [part[:64] for part in (known.certainty, known.reason, known.customer, known.language)],
-        "proven": state.proven,
+        "level": state.level,
+        "sources": {name: number[source] for name, source in state.sources.items()},
         "values": dict(state.values),
         "visits": dict(state.visits),
         "steps": state.steps,
@@ -84,15 +90,15 @@ def checkpoint(flow: Flow, state: State) -> str:
     return text
 
 
-def resume(flow: Flow, text: str, facts: CallFacts) -> Next | None:
-    """The state that was kept, and the command of its node from the beginning; none when the text is no good."""
+def resume(flow: Flow, text: str, facts: CallFacts) -> State | None:
+    """The state that was kept, for ``engine.again`` or ``engine.come_back``; none when the text is no good."""
     saved = _unpack(text)
     if saved is None or saved.flow != flow.fingerprint:
         return None
-    indices = (saved.node, *saved.path)
+    indices = (saved.node, *saved.path, *saved.sources.values())
     if max(indices) >= len(flow.order) or saved.language not in flow.document.languages:
         return None
-    state = State(
+    return State(
         facts=facts,
         language=saved.language,
         node=flow.order[saved.node],
@@ -100,13 +106,13 @@ def resume(flow: Flow, text: str, facts: CallFacts) -> Next | None:
         silences=saved.silences,
         wrong=saved.wrong,
         recognition=_recognition(saved),
-        proven=saved.proven,
+        level=saved.level,
+        sources={name: flow.order[index] for name, index in saved.sources.items()},
         values=saved.values,
         visits=saved.visits,
         path=tuple(flow.order[index] for index in saved.path),
-        steps=saved.steps,
+        steps=min(saved.steps, flow.document.step_limit),
     )
-    return again(flow, replace(state, steps=min(state.steps, flow.document.step_limit)))
 
 
 def _recognition(saved: _Saved) -> Recognition | None:

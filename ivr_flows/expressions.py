@@ -7,13 +7,15 @@ it cannot call anything, reach attributes of Python objects, or build something 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.environment import Template, TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from ivr_flows.spoken import Kind, Spoken
 
 MAX_EXPRESSION = 500
 """Characters of one expression."""
@@ -23,15 +25,44 @@ MAX_NUMBER = 10**9
 MAX_RESULT = 2000
 """Characters of what a template may become."""
 
+SPOKEN: tuple[Kind, ...] = ("digits", "number", "amount", "date", "time", "spell", "word")
+"""Filters that say how a value of the call is spoken; only texts have them."""
+MASKS = ("masked", "last4")
+"""Filters that make of a secure value one that may be told."""
 _FILTERS = ("default", "d", "int", "first", "last", "length", "lower", "upper", "trim", "string")
 _TESTS = ("defined", "undefined", "none", "in", "eq", "ne", "lt", "le", "gt", "ge", "odd", "even", "number", "string")
 
 Value = str | int | bool
 Values = Mapping[str, Value | Mapping[str, Value]]
+Piece = str | tuple[str, Kind]
+"""Of a text: words that are known ahead, or an expression whose value is spoken at the call, and how."""
 
 
 class ExpressionError(Exception):
     """An expression that cannot be read, or that failed on the values it met. One line, fit to be shown."""
+
+
+def _never_spoken(value: Any) -> Any:
+    """What is spoken piece by piece has no place inside a text that is rendered as a whole."""
+    if isinstance(value, Spoken):
+        raise SecurityError(f"'{value.kind}' is for what is said, at the end of an expression")
+    return value
+
+
+def _speak(kind: Kind, value: Any, currency: str = "EUR") -> Spoken:
+    if not isinstance(value, str | int):
+        raise SecurityError(f"'{kind}' is for a plain value")
+    return Spoken(kind, value, currency if kind == "amount" else "")
+
+
+def _last4(value: Any) -> str:
+    return str(value)[-4:]
+
+
+def _masked(value: Any) -> str:
+    """All but the last four characters become dots; short ones become dots as a whole."""
+    text = str(value)
+    return "•" * 4 + (text[-4:] if len(text) > 8 else "")
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -40,8 +71,13 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, autoescape=False, cache_size=0)
-        self.filters = {name: self.filters[name] for name in _FILTERS}
+        super().__init__(undefined=StrictUndefined, autoescape=False, cache_size=0, finalize=_never_spoken)
+        self.filters = {
+            **{name: self.filters[name] for name in _FILTERS},
+            **{kind: partial(_speak, kind) for kind in SPOKEN},
+            "masked": _masked,
+            "last4": _last4,
+        }
         self.tests = {name: self.tests[name] for name in _TESTS}
         self.globals.clear()
 
@@ -127,6 +163,51 @@ def render(source: str, values: Values) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
+def pieces(source: str) -> tuple[Piece, ...]:
+    """A text cut at the values that are spoken at the call. Raises ``ExpressionError``."""
+    _template(source)
+    if "{{" not in source:
+        return (source,)
+    found: list[Piece] = []
+    plain, inside = "", ""
+    within = False
+    for _, part, text in _SANDBOX.lex(source):
+        if part == "variable_begin":
+            within, inside = True, ""
+        elif part == "variable_end":
+            within = False
+            kind = _spoken_as(inside)
+            if kind is None:
+                plain += "{{" + inside + "}}"
+            else:
+                found += [plain, (inside.strip(), kind)] if plain else [(inside.strip(), kind)]
+                plain = ""
+        elif within:
+            inside += text
+        else:
+            plain += text
+    return (*found, plain) if plain else tuple(found)
+
+
+def _spoken_as(expression: str) -> Kind | None:
+    """How an expression's value is said, by its last filter; none: it is plain text."""
+    tree = _SANDBOX.parse("{{" + expression + "}}")
+    output = tree.body[0] if tree.body else None
+    last = output.nodes[0] if isinstance(output, nodes.Output) and output.nodes else None
+    if isinstance(last, nodes.Filter):
+        return next((kind for kind in SPOKEN if kind == last.name), None)
+    return None
+
+
+def speak(source: str, values: Values) -> Spoken:
+    """The value of an expression that ends with a filter of ``SPOKEN``. Raises ``ExpressionError``."""
+    result = evaluate(source, values)
+    if not isinstance(result, Spoken):
+        raise ExpressionError("is not said in any way; end it with a filter such as 'digits'")
+    return result
+
+
 def names_in_template(source: str) -> frozenset[str]:
     """The names a template uses, ``caller.known`` as one. Raises ``ExpressionError``."""
     _template(source)
@@ -139,8 +220,23 @@ def names_in_expression(source: str) -> frozenset[str]:
     return _names("{{ " + source + " }}")
 
 
-def _names(template: str) -> frozenset[str]:
+def bare_names(template: str) -> frozenset[str]:
+    """The names whose values a template uses unmasked. Raises ``ExpressionError``."""
+    _template(template)
     tree = _SANDBOX.parse(template)
+    # What stands under a mask is taken out of the tree, and with it the names in there.
+    for parent in [tree, *tree.find_all(nodes.Node)]:
+        for child in parent.iter_child_nodes():
+            if isinstance(child, nodes.Filter) and child.name in MASKS:
+                child.node = nodes.Const("")
+    return _names_of(tree)
+
+
+def _names(template: str) -> frozenset[str]:
+    return _names_of(_SANDBOX.parse(template))
+
+
+def _names_of(tree: nodes.Template) -> frozenset[str]:
     dotted = [node for node in tree.find_all(nodes.Getattr) if isinstance(node.node, nodes.Name)]
     inside = {id(node.node) for node in dotted}
     plain = {node.name for node in tree.find_all(nodes.Name) if id(node) not in inside}

@@ -1,6 +1,7 @@
 """Everything a flow can say, known before any call: that is what is rendered ahead.
 
-Texts may use the flow's constants, and nothing of the call: what depends on the call is spoken digit by digit.
+Texts may use the flow's constants as they are. What depends on the call is a gap in the text, filled word by word from
+a closed vocabulary (``spoken``): ``{{ order.total | amount }}``.
 """
 
 from __future__ import annotations
@@ -8,17 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ivr_flows import schema
-from ivr_flows.expressions import render
-from ivr_flows.schema import ChooseLanguage, Collect, Flow, HangUp, Menu, Node, Say
-
-DIGITS = "0123456789"
-
-# As a clerk reads a number out on the telephone: "zwo" cannot be taken for "drei".
-_SPOKEN: Mapping[str, tuple[str, ...]] = {
-    "de": ("null", "eins", "zwo", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"),
-    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-}
+from ivr_flows import spoken
+from ivr_flows.expressions import ExpressionError, Values, pieces, render, speak
+from ivr_flows.nodes import Authenticate, ChooseLanguage, Collect, HangUp, Menu, Message, Node, Say
+from ivr_flows.schema import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,55 +20,86 @@ class Phrase:
     """Something to say, in one language."""
 
     id: str
-    """Names the recorded file that may stand in for it: the node, ``node.wrong``, or ``digit-3``."""
+    """Names the recorded file that may stand in for it: the node, ``node.wrong``, ``node-2`` for a text's second piece,
+    or a word of the vocabulary such as ``digit-3``."""
     language: str
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A value of the call that is spoken here."""
+
+    expression: str
+    kind: str
+
+
 def texts_of(node: Node) -> dict[str, Mapping[str, str]]:
     """The texts of a node by the key they stand under."""
-    found: dict[str, Mapping[str, str]] = {}
-    if isinstance(node, Say | ChooseLanguage | Collect | Menu):
-        found["text"] = _plain(node.text)
-    if isinstance(node, Collect | Menu) and node.wrong is not None:
-        found["wrong"] = _plain(node.wrong)
-    if isinstance(node, HangUp) and node.text is not None:
-        found["text"] = _plain(node.text)
-    return found
+    found = {key: getattr(node, key) for key in _TEXTS.get(type(node), ())}
+    return {key: dict(texts) for key, texts in found.items() if texts is not None}
 
 
-def _plain(texts: Mapping[schema.Language, str]) -> Mapping[str, str]:
-    return {str(language): text for language, text in texts.items()}
+_TEXTS: Mapping[type, tuple[str, ...]] = {
+    Say: ("text",),
+    ChooseLanguage: ("text",),
+    Menu: ("text", "wrong"),
+    Collect: ("text", "wrong"),
+    Authenticate: ("text", "wrong", "pin_text", "pin_wrong"),
+    Message: ("text",),
+    HangUp: ("text",),
+}
 
 
-def phrase(flow: Flow, node_id: str, key: str, language: str) -> Phrase | None:
-    """What the node says there; in the language asked for, or in the first it has. None: it says nothing.
+def parts(flow: Flow, node_id: str, key: str, language: str) -> tuple[Phrase | Gap, ...]:
+    """What the node says there; in the language asked for, or in the first it has. Empty: it says nothing.
 
-    Raises ``ExpressionError`` for a text that uses what is no constant.
+    Raises ``ExpressionError`` for a text that uses what is no constant without saying how it is spoken.
     """
-    texts = texts_of(flow.document.nodes[node_id]).get(key)
+    texts = texts_of(flow.nodes[node_id]).get(key)
     if not texts:
-        return None
-    spoken = language if language in texts else next(iter(texts))
+        return ()
+    tongue = language if language in texts else next(iter(texts))
     name = node_id if key == "text" else f"{node_id}.{key}"
-    return Phrase(name, spoken, render(texts[spoken], flow.document.constants))
+    cut = pieces(texts[tongue])
+    found: list[Phrase | Gap] = []
+    for place, piece in enumerate(cut, start=1):
+        if isinstance(piece, tuple):
+            found.append(Gap(*piece))
+            continue
+        text = render(piece, flow.constants).strip()
+        # A full stop after a value is nothing to say.
+        if any(character.isalnum() for character in text) or len(cut) == 1:
+            found.append(Phrase(name if len(cut) == 1 else f"{name}-{place}", tongue, text))
+    return tuple(found)
 
 
-def digit(character: str, language: str) -> Phrase:
-    """A spoken digit."""
-    words = _SPOKEN.get(language, _SPOKEN["en"])
-    return Phrase(f"digit-{character}", language, words[DIGITS.index(character)])
+def filled(flow: Flow, found: tuple[Phrase | Gap, ...], language: str, values: Values) -> tuple[Phrase, ...]:
+    """The phrases with every gap filled. Raises ``ExpressionError``."""
+    out: list[Phrase] = []
+    for part in found:
+        if isinstance(part, Phrase):
+            out.append(part)
+            continue
+        try:
+            said = spoken.words(speak(part.expression, values), language, flow.words)
+        except spoken.Unspeakable as wrong:
+            raise ExpressionError(f"{part.expression}: {wrong}") from None
+        out += [Phrase(word.id, language, word.text) for word in said]
+    return tuple(out)
 
 
 def phrases(flow: Flow) -> Iterator[Phrase]:
     """Everything the flow can say. Raises ``ExpressionError``."""
-    for node_id, node in flow.document.nodes.items():
+    kinds: set[str] = set()
+    for node_id, node in flow.nodes.items():
         for key, texts in texts_of(node).items():
             for language in texts:
-                found = phrase(flow, node_id, key, language)
-                assert found is not None
-                yield found
-    if any(isinstance(node, Say) and node.digits is not None for node in flow.document.nodes.values()):
-        for language in flow.document.languages:
-            for character in DIGITS:
-                yield digit(character, language)
+                for part in parts(flow, node_id, key, language):
+                    if isinstance(part, Phrase):
+                        yield part
+                    else:
+                        kinds.add(part.kind)
+    for language in flow.document.languages:
+        for word in spoken.vocabulary(kinds, language, flow.words):
+            yield Phrase(word.id, language, word.text)

@@ -1,49 +1,92 @@
-"""The shell of the engine: one caller, one directory, one flow. Whatever breaks, the caller gets to a queue."""
+"""The shell of the engine: one caller, one office, one flow. Whatever breaks, the caller gets to a queue."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
 
 from ivr_flows import engine
 from ivr_flows.checkpoint import checkpoint, resume
-from ivr_flows.engine import Answer, Command, Outcome, State
 from ivr_flows.phrases import Phrase
-from ivr_flows.ports import Caller, CallerGone, CallFacts, Directory, Recognition, Route
+from ivr_flows.ports import Caller, CallerGone, CallFacts, CallHttp, Office, Recognition, Route
 from ivr_flows.schema import Flow
+from ivr_flows.state import (
+    Answer,
+    Ask,
+    Command,
+    Consult,
+    Consulted,
+    Done,
+    Ended,
+    Failed,
+    Finish,
+    Next,
+    Outcome,
+    Play,
+    Played,
+    Record,
+    Recorded,
+    SetLanguage,
+    State,
+    Typed,
+)
+from ivr_flows.steps import ALL_DIGITS
 
-LOOK_UP_SECONDS = 5.0
-"""After this a caller is not recognised: silence on the line is worse."""
+CONSULT_SECONDS = 5.0
+"""After this the office counts as one that does not answer: silence on the line is worse."""
 
 ROUTE = "CALLFLOOR_ROUTE"
 PRIORITY = "CALLFLOOR_PRIORITY"
 LANGUAGE = "CALLFLOOR_LANGUAGE"
 CHECKPOINT = "CALLFLOOR_CHECKPOINT"
+WAIT = "CALLFLOOR_WAIT"
+PENALTIES = "CALLFLOOR_PENALTIES"
+TRANSFER = "CALLFLOOR_TRANSFER"
+RETURNS = "CALLFLOOR_RETURNS"
+PREFERRED = "CALLFLOOR_PREFERRED"
+PREFERRED_SECONDS = "CALLFLOOR_PREFERRED_SECONDS"
 IDENTITY_EVENT = "CallfloorIdentity"
 FLOW_EVENT = "CallfloorFlow"
+SECURE_EVENT = "CallfloorSecure"
+"""Around a secure question: whoever records or listens is to be deaf meanwhile."""
 
 Sound = Callable[[Phrase], str]
 """The sound file of a phrase, absolute and without suffix."""
+Seat = Callable[[Route], str]
+"""The phone of a route's preferred agent; empty when there is none who could answer."""
+Watch = Callable[[State], None]
+"""Told where the caller is, at each command."""
 
 log = structlog.get_logger(__name__)
+
+
+def _no_seat(_: Route) -> str:
+    return ""
+
+
+def _nobody_watches(_: State) -> None:
+    pass
 
 
 async def run(
     flow: Flow,
     facts: CallFacts,
     caller: Caller,
-    directory: Directory,
+    office: Office,
     sound: Sound,
-    look_up_seconds: float = LOOK_UP_SECONDS,
+    *,
+    consult_seconds: float = CONSULT_SECONDS,
+    seat: Seat = _no_seat,
+    watch: Watch = _nobody_watches,
 ) -> Outcome:
     """Lead one caller through the flow, and set the channel variables the dialplan goes by.
 
     Raises nothing but ``asyncio.CancelledError``: a caller who hangs up, and every fault, are outcomes.
     """
-    shell = _Shell(flow, facts, caller, directory, sound, look_up_seconds)
+    shell = _Shell(flow, facts, caller, office, sound, consult_seconds, watch)
     try:
         outcome = await shell.lead()
     except CallerGone:
@@ -52,7 +95,7 @@ async def run(
         log.exception("flow_broke", conversation=facts.conversation, flow=flow.document.name, node=shell.state.node)
         outcome = shell.outcome("error", type(broken).__name__)
     try:
-        await shell.hand_over(outcome)
+        await shell.hand_over(outcome, seat)
     except CallerGone:
         outcome = replace(outcome, route=None, ended="gone")
     except Exception as broken:
@@ -67,6 +110,7 @@ async def run(
         route=outcome.route.queue if outcome.route is not None else "",
         nodes=len(outcome.path),
         certainty=outcome.recognition.certainty if outcome.recognition is not None else "",
+        level=outcome.level,
         error=outcome.error,
     )
     return outcome
@@ -78,35 +122,47 @@ class _Shell:
         flow: Flow,
         facts: CallFacts,
         caller: Caller,
-        directory: Directory,
+        office: Office,
         sound: Sound,
-        look_up_seconds: float,
+        consult_seconds: float,
+        watch: Watch,
     ) -> None:
         self._flow = flow
         self._facts = facts
         self._caller = caller
-        self._directory = directory
+        self._office = office
         self._sound = sound
-        self._look_up_seconds = look_up_seconds
-        self._told: Recognition | None = None
+        self._consult_seconds = consult_seconds
+        self._watch = watch
+        self._told: tuple[Recognition | None, str] = (None, "none")
         self.state = State(facts=facts, language=flow.document.languages[0])
 
     async def lead(self) -> Outcome:
-        resumed = resume(self._flow, self._facts.checkpoint, self._facts) if self._facts.checkpoint else None
-        if resumed is not None:
-            log.info("flow_resumed", conversation=self._facts.conversation, node=resumed[0].node)
-            # Its identity was told by the one who began.
-            self._told = resumed[0].recognition
-        elif self._facts.language != self.state.language:
-            await self._caller.set_language(self.state.language)
-        self.state, command = resumed or engine.start(self._flow, self._facts)
-        while not isinstance(command, engine.Finish):
-            answer = await self._carry_out(command)
-            self.state, command = engine.step(self._flow, self.state, answer)
-            await self._tell_identity()
+        self.state, command = await self._begin()
+        while not isinstance(command, Finish):
+            self._watch(self.state)
+            try:
+                answer = await self._carry_out(command)
+                self.state, command = engine.step(self._flow, self.state, answer)
+                await self._tell_identity()
+            except CallerGone:
+                self.state, command = engine.hang_up(self._flow, self.state)
         return command.outcome
 
-    async def hand_over(self, outcome: Outcome) -> None:
+    async def _begin(self) -> Next:
+        kept = resume(self._flow, self._facts.checkpoint, self._facts) if self._facts.checkpoint else None
+        if kept is None:
+            if self._facts.language != self.state.language:
+                await self._caller.set_language(self.state.language)
+            return engine.start(self._flow, self._facts)
+        log.info("flow_resumed", conversation=self._facts.conversation, node=kept.node, left=self._facts.left_queue)
+        # Its identity was told by the one who began.
+        self._told = (kept.recognition, kept.level)
+        if self._facts.left_queue:
+            return engine.come_back(self._flow, kept, self._facts.left_queue)
+        return engine.again(self._flow, kept)
+
+    async def hand_over(self, outcome: Outcome, seat: Seat) -> None:
         """Tell the dialplan and everyone who listens. Raises ``CallerGone``."""
         if outcome.ended == "gone":
             return
@@ -125,29 +181,42 @@ class _Shell:
             return
         if route.language != outcome.language:
             await self._caller.set_language(route.language)
-        # The route comes last: the dialplan takes it for the sign that all the rest is there.
-        await self._caller.set_variables(
-            {PRIORITY: str(route.priority), LANGUAGE: route.language, CHECKPOINT: "", ROUTE: route.queue}
-        )
+        await self._caller.set_variables(self._variables(route, seat))
 
-    def outcome(self, ended: engine.Ended, error: str = "") -> Outcome:
+    def _variables(self, route: Route, seat: Seat) -> dict[str, str]:
+        phone = seat(route) if route.preferred is not None else ""
+        return {
+            PRIORITY: str(route.priority),
+            LANGUAGE: route.language,
+            WAIT: str(route.wait or ""),
+            PENALTIES: "-".join(map(str, route.penalties)) if route.penalties is not None else "",
+            TRANSFER: route.transfer,
+            PREFERRED: phone,
+            PREFERRED_SECONDS: str(route.preferred.seconds) if route.preferred is not None and phone else "",
+            # With the place in the flow kept, the dialplan can bring the caller back when the queue had no agent.
+            CHECKPOINT: checkpoint(self._flow, self.state) if route.returns else "",
+            RETURNS: "1" if route.returns else "",
+            # The route comes last: the dialplan takes it for the sign that all the rest is there.
+            ROUTE: route.queue,
+        }
+
+    def outcome(self, ended: Ended, error: str = "") -> Outcome:
         """How it stands when the flow could not come to its own end."""
-        default = self._flow.document.default
-        route = None if ended == "gone" else Route(default.queue, default.priority, self.state.language)
-        return Outcome(
-            route, self.state.path, self.state.language, self.state.recognition, ended, error or self.state.error
-        )
+        default, state = self._flow.document.default, self.state
+        route = None if ended == "gone" else Route(default.queue, default.priority, state.language)
+        why = error or state.error
+        return Outcome(route, state.path, state.language, state.recognition, ended, why, state.level, state.trail)
 
     async def _carry_out(self, command: Command) -> Answer:
-        if isinstance(command, engine.Play | engine.Ask):
-            return await self._talk(command)
-        if isinstance(command, engine.SetLanguage):
+        if isinstance(command, Consult):
+            return await self._consult(command)
+        if isinstance(command, SetLanguage):
             await self._caller.set_language(command.language)
-            return engine.Done()
-        recognition = await self._look_up(command)
-        return engine.Recognised(recognition)
+            return Done()
+        assert isinstance(command, Play | Ask | Record)
+        return await self._talk(command)
 
-    async def _talk(self, command: engine.Play | engine.Ask) -> Answer:
+    async def _talk(self, command: Play | Ask | Record) -> Answer:
         await self._caller.set_variables({CHECKPOINT: checkpoint(self._flow, self.state)})
         try:
             return await self._speak(command)
@@ -156,47 +225,67 @@ class _Shell:
         except Exception as broken:
             # A sound that is not there must not cost the caller the rest of the flow.
             log.exception("flow_prompt_failed", conversation=self._facts.conversation, node=self.state.node)
-            return engine.Failed(type(broken).__name__)
+            return Failed(type(broken).__name__)
 
-    async def _speak(self, command: engine.Play | engine.Ask) -> Answer:
-        if isinstance(command, engine.Play):
-            sounds = [self._sound(phrase) for phrase in command.phrases]
-            return engine.Played(await self._caller.play(sounds, engine.ALL_DIGITS if command.interrupt else ""))
-        if command.typed:
-            return engine.Typed(await self._rest(command))
+    async def _speak(self, command: Play | Ask | Record) -> Answer:
+        if isinstance(command, Ask) and command.typed:
+            return Typed(await self._rest(command))
         sounds = [self._sound(phrase) for phrase in command.phrases]
-        return engine.Typed(await self._caller.collect(sounds, command.most, command.seconds, stop=command.stop))
+        if isinstance(command, Play):
+            return Played(await self._caller.play(sounds, ALL_DIGITS if command.interrupt else ""))
+        if isinstance(command, Record):
+            await self._caller.play(sounds, "#")
+            return Recorded(await self._caller.record(command.place, command.longest, command.silence))
+        if not command.secure:
+            return Typed(await self._caller.collect(sounds, command.most, command.seconds, stop=command.stop))
+        await self._caller.tell(SECURE_EVENT, {"CallId": self._facts.conversation, "State": "begin"})
+        keys = await self._caller.collect(sounds, command.most, command.seconds, secure=True, stop=command.stop)
+        await self._caller.tell(SECURE_EVENT, {"CallId": self._facts.conversation, "State": "end"})
+        return Typed(keys)
 
-    async def _rest(self, command: engine.Ask) -> str:
+    async def _rest(self, command: Ask) -> str:
         """The first key is there already; what is left to read may be nothing."""
         if command.typed == "#":
             return ""
         if command.most == 1 or command.typed in command.stop:
             return command.typed
-        return command.typed + await self._caller.collect([], command.most - 1, command.seconds)
+        rest = await self._caller.collect([], command.most - 1, command.seconds, secure=command.secure)
+        return command.typed + rest
 
-    async def _look_up(self, command: Command) -> Recognition:
+    async def _consult(self, command: Consult) -> Answer:
+        question = command.question
+        seconds = self._consult_seconds
+        if isinstance(question, CallHttp):
+            seconds = max(seconds, question.seconds + 1.0)
         try:
-            async with asyncio.timeout(self._look_up_seconds):
-                if isinstance(command, engine.LookUpCustomerNumber):
-                    return await self._directory.by_customer_number(self._facts, command.digits)
-                return await self._directory.recognise(self._facts)
+            async with asyncio.timeout(seconds):
+                return Consulted(await self._office.answer(command.standing, question))
+        except CallerGone:
+            raise
         except TimeoutError:
-            log.warning("flow_look_up_slow", conversation=self._facts.conversation, seconds=self._look_up_seconds)
-            return Recognition("none", "look-up took too long")
+            log.warning("flow_office_slow", **self._where(question), seconds=seconds)
+            return Failed("the office took too long")
         except Exception:
-            log.exception("flow_look_up_failed", conversation=self._facts.conversation)
-            return Recognition("none", "look-up failed")
+            # What was asked may be a PIN: the question itself stays out of the log.
+            log.exception("flow_office_failed", **self._where(question))
+            return Failed("the office failed")
+
+    def _where(self, question: object) -> dict[str, str]:
+        kind = type(question).__name__
+        return {"conversation": self._facts.conversation, "node": self.state.node, "question": kind}
 
     async def _tell_identity(self) -> None:
-        known = self.state.recognition
-        if known is None or known == self._told:
+        known, level = self.state.recognition, self.state.level
+        if known is None or (known, level) == self._told or self.state.gone:
             return
-        self._told = known
-        values: Mapping[str, str] = {
-            "CallId": self._facts.conversation,
-            "Customer": known.customer,
-            "Certainty": known.certainty,
-            "Reason": known.reason,
-        }
-        await self._caller.tell(IDENTITY_EVENT, values)
+        self._told = (known, level)
+        await self._caller.tell(
+            IDENTITY_EVENT,
+            {
+                "CallId": self._facts.conversation,
+                "Customer": known.customer,
+                "Certainty": known.certainty,
+                "Reason": known.reason,
+                "Level": level,
+            },
+        )

@@ -2,202 +2,37 @@
 
     FlowError   the file is no flow; holds all problems found, each with file, line and column
 
-A branch that a node leaves out is the flow's ``default``: a queue, which means a person.
+Sub-flows are merged in when a file is read: their nodes are called ``node.inner``. So whoever works with a flow sees
+one graph.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as model
 
-from ivr_flows import yaml_text
-from ivr_flows.expressions import ExpressionError, check_expression, check_template
+from ivr_flows import spoken, yaml_text
+from ivr_flows.branches import retarget
+from ivr_flows.nodes import STRICT, Language, Node, NodeId, Priority, QueueName, Return, Scalar, SubFlow, ValueName
 from ivr_flows.yaml_text import Place
 
-Language = Literal["de", "en"]
-LANGUAGES: tuple[str, ...] = get_args(Language)
+MAX_DEPTH = 4
+"""Sub-flows inside each other."""
+MAX_NODES = 2000
 
-_STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-def _expression(source: str) -> str:
-    try:
-        check_expression(source)
-    except ExpressionError as wrong:
-        raise ValueError(str(wrong)) from None
-    return source
+Said = Annotated[dict[Language, Annotated[str, Field(min_length=1, max_length=80)]], Field(min_length=1)]
+AnyNode = Annotated[Node, Field(discriminator="type")]
 
 
-def _template(source: str) -> str:
-    try:
-        check_template(source)
-    except ExpressionError as wrong:
-        raise ValueError(str(wrong)) from None
-    return source
-
-
-NodeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-QueueName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,38}$")]
-ValueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_expression)]
-Template = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_template)]
-Texts = Annotated[dict[Language, Template], Field(min_length=1)]
-"""What is said, by language."""
-Digit = Annotated[str, Field(pattern=r"^[0-9*#]$")]
-Seconds = Annotated[int, Field(ge=1, le=60)]
-Tries = Annotated[int, Field(ge=1, le=9)]
-Visits = Annotated[int, Field(ge=1, le=50)]
-Priority = Annotated[int, Field(ge=0, le=1000)]
-Scalar = Annotated[str, Field(max_length=64)] | Annotated[int, Field(ge=-(10**9), le=10**9)] | bool
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class _Node:
-    error: NodeId | None = None
-    """Where to go when this node fails; default: the flow's default queue."""
-    visits: Visits | None = None
-    """How often a caller may come here; the next time goes to ``exhausted``. What makes a loop end."""
-    exhausted: NodeId | None = None
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class Say(_Node):
-    """Say something, and digits after it."""
-
-    type: Literal["say"]
-    text: Texts
-    digits: Expression | None = None
-    """Digits that are spoken one by one after the text."""
-    interrupt: bool = True
-    """A key ends it, and counts as the first key of the next question."""
-    next: NodeId | None = None
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class ChooseLanguage(_Node):
-    """Ask for the language by a key; every text is said in its own language."""
-
-    type: Literal["language"]
-    text: Texts
-    choices: Annotated[dict[Digit, Language], Field(min_length=1)]
-    default: Language
-    """Taken after silence or a wrong key."""
-    seconds: Seconds = 5
-    next: NodeId | None = None
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class Recognise(_Node):
-    """Look the caller up by number."""
-
-    type: Literal["recognise"]
-    speak_language: bool = True
-    """Go on in the customer's language, when it is known."""
-    known: NodeId | None = None
-    """One customer has this number."""
-    shared: NodeId | None = None
-    """Several have; default: ``unknown``."""
-    withheld: NodeId | None = None
-    """The caller does not show the number; default: ``unknown``."""
-    unknown: NodeId | None = None
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class Collect(_Node):
-    """Ask for the customer number, and look it up."""
-
-    type: Literal["collect"]
-    text: Texts
-    wrong: Texts | None = None
-    """Said before asking again."""
-    verify: Literal["customer_number"] = "customer_number"
-    least: Annotated[int, Field(ge=1, le=32)] = 1
-    most: Annotated[int, Field(ge=1, le=32)] = 12
-    seconds: Seconds = 6
-    tries: Tries = 3
-    silences: Tries = 2
-    """After so many silences: ``timeout``."""
-    skip: Digit | None = "*"
-    """A key that goes to ``skipped`` at once."""
-    speak_language: bool = False
-    next: NodeId | None = None
-    invalid: NodeId | None = None
-    """After the last try."""
-    timeout: NodeId | None = None
-    """After the last silence; default: ``invalid``."""
-    skipped: NodeId | None = None
-    """Default: ``timeout``."""
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class Condition(_Node):
-    """Go one way or the other."""
-
-    type: Literal["condition"]
-    when: Expression
-    then: NodeId | None = None
-    otherwise: NodeId | None = None
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class Menu(_Node):
-    """Ask, and go where the key says."""
-
-    type: Literal["menu"]
-    text: Texts
-    wrong: Texts | None = None
-    choices: Annotated[dict[Digit, NodeId], Field(min_length=1)]
-    seconds: Seconds = 6
-    tries: Tries = 3
-    silences: Tries = 2
-    """After so many silences: ``timeout``."""
-    invalid: NodeId | None = None
-    """After the last wrong key."""
-    timeout: NodeId | None = None
-    """After the last silence; default: ``invalid``."""
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class Set(_Node):
-    """Set values: plain ones, or ``{{ expressions }}``."""
-
-    type: Literal["set"]
-    values: Annotated[dict[ValueName, Scalar], Field(min_length=1, max_length=16)]
-    next: NodeId | None = None
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class ToQueue(_Node):
-    """The end: a queue."""
-
-    type: Literal["route"]
-    queue: QueueName
-    priority: Priority | Expression = 0
-    """Higher is served earlier; a number or an expression."""
-    language: Language | None = None
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
-class HangUp(_Node):
-    """The end: hang up."""
-
-    type: Literal["hangup"]
-    text: Texts | None = None
-    """Said before."""
-
-
-Node: TypeAlias = Say | ChooseLanguage | Recognise | Collect | Condition | Menu | Set | ToQueue | HangUp
-
-
-@model(frozen=True, config=_STRICT, kw_only=True)
+@model(frozen=True, config=STRICT, kw_only=True)
 class Default:
     """Where a caller goes for whom nothing else is said."""
 
@@ -205,7 +40,7 @@ class Default:
     priority: Priority = 0
 
 
-@model(frozen=True, config=_STRICT, kw_only=True)
+@model(frozen=True, config=STRICT, kw_only=True)
 class Document:
     """A flow file."""
 
@@ -216,11 +51,15 @@ class Document:
     """The first one is spoken until another is chosen."""
     default: Default
     start: NodeId
-    step_limit: Annotated[int, Field(ge=1, le=150)] = 60
+    step_limit: Annotated[int, Field(ge=1, le=150)] = 100
     """After so many nodes the caller goes to the default queue, whatever the flow says."""
+    hangup: NodeId | None = None
+    """Where a caller who hangs up goes, unless the node says otherwise: nodes that need no caller."""
     constants: dict[ValueName, Scalar] = field(default_factory=dict)
-    """Fixed values that texts may use as ``{{ name }}``."""
-    nodes: Annotated[dict[NodeId, Annotated[Node, Field(discriminator="type")]], Field(min_length=1, max_length=2000)]
+    """Fixed values that texts may use as ``{{ name }}``. Those of the flow that calls this one go before."""
+    words: Annotated[dict[ValueName, Said], Field(max_length=200)] = field(default_factory=dict)
+    """How values are said by ``{{ value | word }}``; ``other`` stands for those that are not here."""
+    nodes: Annotated[dict[NodeId, AnyNode], Field(min_length=1, max_length=MAX_NODES)]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -249,55 +88,134 @@ class FlowError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow that was read: what it says, where it says it, and which text it was."""
+    """A flow that was read, sub-flows merged in: what it says, where it says it, and which text it was."""
 
     document: Document
+    """The main file's; its ``nodes`` are only the file's own."""
+    nodes: Mapping[str, Node] = field(repr=False)
+    """All nodes by id, those of sub-flows as ``node.inner``, in the order of the file."""
+    constants: Mapping[str, str | int | bool] = field(repr=False)
+    words: spoken.Words = field(repr=False)
     file: str
     fingerprint: str
-    """Of the file's meaning: comments and layout do not change it."""
-    places: Mapping[yaml_text.Path, Place] = field(repr=False)
+    """Of the meaning of all files: comments and layout do not change it."""
+    places: Mapping[yaml_text.Path, tuple[str, Place]] = field(repr=False)
+    """File and place by path; the paths of merged nodes begin with ``("nodes", "node.inner")``."""
     order: tuple[str, ...] = field(repr=False)
-    """The node ids in the order of the file."""
+    """The node ids in the order of the files."""
 
     def problem(self, path: yaml_text.Path, message: str) -> Problem:
         """A problem at that path, or at the nearest place above it."""
-        return Problem(self.file, _nearest(self.places, path), message)
+        while path not in self.places:
+            path = path[:-1]
+        file, place = self.places[path]
+        return Problem(file, place, message)
+
+
+Read = Callable[[str], str]
+"""The text of a file beside the main one, by name; raises ``FlowError``."""
 
 
 def load(path: Path) -> Flow:
-    """Read a flow file. Raises ``FlowError``."""
+    """Read a flow file and the sub-flows it names. Raises ``FlowError``."""
+    return parse(read(path), str(path), lambda name: read(path.with_name(name)))
+
+
+def read(path: Path) -> str:
+    """The text of a file. Raises ``FlowError``."""
     try:
         with path.open("rb") as source:
             raw = source.read(yaml_text.MAX_BYTES + 1)
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except FileNotFoundError:
         raise _unreadable(path, "no such file; check flows.file in the settings") from None
     except OSError as failed:
         raise _unreadable(path, f"cannot be read ({failed.strerror}); check its permissions") from None
     except UnicodeDecodeError:
         raise _unreadable(path, "is not UTF-8 text; save it as UTF-8") from None
-    return parse(text, str(path))
 
 
-def parse(text: str, file: str = "flow") -> Flow:
+def parse(text: str, file: str = "flow", beside: Read | None = None) -> Flow:
     """Read the text of a flow file; ``file`` is its name in errors. Raises ``FlowError``."""
+    merged = _Merged({}, {}, {}, {}, [])
+    document = _merge(merged, text, file, beside, "", ())
+    if len(merged.nodes) > MAX_NODES:
+        count = f"{len(merged.nodes)} nodes with its sub-flows (at most {MAX_NODES})"
+        raise FlowError((Problem(file, Place(1, 1), count),))
+    return Flow(
+        document=document,
+        nodes=merged.nodes,
+        constants=merged.constants,
+        words=merged.words,
+        file=file,
+        fingerprint=hashlib.sha256("\n".join(merged.meanings).encode()).hexdigest()[:16],
+        places=merged.places,
+        order=tuple(merged.nodes),
+    )
+
+
+@dataclass(slots=True)
+class _Merged:
+    nodes: dict[str, Node]
+    constants: dict[str, str | int | bool]
+    words: dict[str, dict[str, str]]
+    places: dict[yaml_text.Path, tuple[str, Place]]
+    meanings: list[str]
+
+
+def _merge(merged: _Merged, text: str, file: str, beside: Read | None, prefix: str, above: tuple[str, ...]) -> Document:
+    document, places, meaning = _document(text, file)
+    merged.meanings.append(meaning)
+    for path, place in places.items():
+        if not prefix:
+            merged.places[path] = (file, place)
+        elif path[:1] == ("nodes",) and len(path) > 1:
+            merged.places["nodes", prefix + path[1], *path[2:]] = (file, place)
+    # Whoever calls decides: so a flow can hand values to the one it calls.
+    merged.constants |= {name: value for name, value in document.constants.items() if name not in merged.constants}
+    merged.words |= {
+        name: {str(key): word for key, word in words.items()}
+        for name, words in document.words.items()
+        if name not in merged.words
+    }
+    for node_id, node in document.nodes.items():
+        inside = retarget(node, lambda target: prefix + target) if prefix else node
+        name = prefix + node_id
+        merged.nodes[name] = inside
+        if not isinstance(inside, SubFlow):
+            continue
+        if beside is None or len(above) >= MAX_DEPTH or inside.flow in above:
+            why = (
+                "sub-flows are looked for beside a file" if beside is None else "sub-flows call each other in a circle"
+            )
+            raise FlowError((Problem(file, places["nodes", node_id], f"{inside.flow}: {why}"),))
+        try:
+            source = beside(inside.flow)
+        except FlowError as unreadable:
+            raise FlowError(
+                (Problem(file, places["nodes", node_id, "flow"], unreadable.problems[0].message.split(";")[0]),)
+            ) from None
+        beginning = f"{name}."
+        inner = _merge(merged, source, str(Path(file).with_name(inside.flow)), beside, beginning, (*above, inside.flow))
+        merged.nodes[name] = replace(inside, next=beginning + inner.start)
+        for one in inner.nodes:
+            ending = merged.nodes[beginning + one]
+            if isinstance(ending, Return):
+                merged.nodes[beginning + one] = replace(ending, next=inside.next)
+    return document
+
+
+def _document(text: str, file: str) -> tuple[Document, Mapping[yaml_text.Path, Place], str]:
     try:
         tree = yaml_text.read(text)
     except yaml_text.TextProblem as wrong:
         raise FlowError((Problem(file, wrong.place, wrong.message),)) from wrong
-    meaning = json.dumps(tree.data).encode()
+    meaning = json.dumps(tree.data)
     try:
         # By way of JSON, because only there strict means "no guessing of types" and nothing more.
-        document = _adapter().validate_json(meaning)
+        return _adapter().validate_json(meaning.encode()), tree.places, meaning
     except ValidationError as invalid:
         raise FlowError(_problems(invalid, tree.places, file)) from invalid
-    return Flow(
-        document=document,
-        file=file,
-        fingerprint=hashlib.sha256(meaning).hexdigest()[:16],
-        places=tree.places,
-        order=tuple(document.nodes),
-    )
 
 
 def json_schema() -> dict[str, Any]:
