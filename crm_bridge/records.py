@@ -58,6 +58,7 @@ class ConversationRecord:
     customer_name: str = ""
     certainty: str = ""
     reason: str = ""
+    level: str = "none"
     queue: str = ""
     agent: str = ""
     interface: str = ""

@@ -148,6 +148,8 @@ class Conversation(SQLModel, table=True):
     customer_name: str = _text(default="")
     certainty: str = _text(default="")
     reason: str = _text(default="")
+    level: str = _text(default="none")
+    """What the caller has proven: ``none``, ``number`` or ``pin``."""
     queue: str = _text(default="")
     """The last queue the caller waited in."""
     agent: str = _text(default="")
@@ -235,3 +237,64 @@ class OutboxRow(SQLModel, table=True):
     last_error: str = _text(default="")
     created_at: float = _time()
     done_at: float | None = _time(default=None)
+
+
+# What callers prove, and what they ask for
+
+
+class CallerPin(SQLModel, table=True):
+    """A customer's PIN for the telephone. It is ours, whatever CRM the customer is in."""
+
+    __tablename__: ClassVar[str] = "caller_pin"
+
+    source: str = _text(primary_key=True)
+    """The adapter that knows the customer."""
+    customer_id: str = _text(primary_key=True)
+    pin_hash: str = _text()
+    """argon2id."""
+    set_at: float = _time()
+
+
+class PinGuard(SQLModel, table=True):
+    """Wrong PINs in a row, by customer and by the number that called."""
+
+    __tablename__: ClassVar[str] = "pin_guard"
+
+    key: str = _text(primary_key=True)
+    """``customer:<source>:<id>`` or ``number:<hash>``."""
+    count: int = 0
+    last: float = _time()
+    locked_until: float = _time(default=0.0)
+
+
+class ServiceRequest(SQLModel, table=True):
+    """Something a customer asked for in the IVR, which waits for an agent's decision."""
+
+    __tablename__: ClassVar[str] = "service_request"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "node"),
+        Index(None, "source", "customer_id", "filed_at"),
+        Index(None, "state", "filed_at"),
+    )
+
+    reference: str = _text(primary_key=True)
+    """Seven digits, as the caller was told."""
+    conversation_id: str = _text()
+    node: str = _text()
+    kind: str = _text()
+    """``bank_details``, ``return`` or ``complaint``."""
+    source: str = _text()
+    customer_id: str = _text()
+    customer_name: str = _text(default="")
+    level: str = _text()
+    """What the caller had proven: ``number`` or ``pin``."""
+    shown: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON_TYPE, nullable=False))
+    """What people may see of it: secure values by their last four characters."""
+    sealed: str = _text()
+    """All of it, encrypted."""
+    state: str = _text(default="pending")
+    """``pending``, ``approved`` or ``rejected``."""
+    filed_at: float = _time()
+    decided_by: str = _text(default="")
+    decided_at: float | None = _time(default=None)
+    note: str = _text(default="")

@@ -1,6 +1,10 @@
-"""IVR flows: schema, checks, engine (pure), prompts, and the shipped flows as data."""
+"""IVR flows: schema, checks, engine (pure), simulator, drawing, prompts, and the shipped flows as data."""
 
 from pathlib import Path
 
-CUSTOMER_CARE = Path(__file__).with_name("flows") / "customer-care.yaml"
-"""The shipped flow."""
+FLOWS = Path(__file__).with_name("flows")
+"""The shipped flows."""
+FRONT_DESK = FLOWS / "front-desk.yaml"
+"""What runs until a flow is published: who calls, in which language, then to a person."""
+CUSTOMER_CARE = FLOWS / "customer-care.yaml"
+"""A mail-order house's self-service; the demo plays it."""

@@ -6,10 +6,14 @@ One table for everybody: the engine follows it, the checks prove it, the drawing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ivr_flows import nodes
 from ivr_flows.nodes import Node
+
+_N = TypeVar("_N")
 
 BRANCHES: Mapping[type, tuple[tuple[str, ...], ...]] = {
     # Each branch with the ones that stand in for it when it is left out.
@@ -74,7 +78,7 @@ def edges(node: Node) -> tuple[Edge, ...]:
         found += [Edge(f"{mapping}.{key}", target) for key, target in getattr(node, mapping).items()]
     if not isinstance(node, NO_FAULT):
         found.append(Edge("error", node.error))
-    if isinstance(node, WITH_CALLER):
+    if isinstance(node, WITH_CALLER) or node.hangup is not None:
         found.append(Edge("hangup", node.hangup))
     if node.visits is not None:
         found.append(Edge("exhausted", node.exhausted))
@@ -98,11 +102,19 @@ def retarget(node: Node, name: Callable[[str], str]) -> Node:
     """The node with every target renamed."""
     fields = {"error", "hangup", "exhausted"}
     fields |= {names[0] for names in BRANCHES[type(node)]}
-    changes: dict[str, object] = {one: name(target) for one in fields if (target := getattr(node, one)) is not None}
+    changes: dict[str, Any] = {one: name(target) for one in fields if (target := getattr(node, one)) is not None}
     if type(node) in MAPPED:
         mapping = MAPPED[type(node)]
         changes[mapping] = {key: name(target) for key, target in getattr(node, mapping).items()}
-    return replace(node, **changes)  # type: ignore[arg-type]  # the keys are this kind's own fields
+    return changed(node, changes)
+
+
+def changed(node: _N, changes: Mapping[str, Any]) -> _N:
+    """A copy with other targets. Unchecked: ``node.inner`` is no name that a file may give."""
+    found = copy(node)
+    for key, value in changes.items():
+        object.__setattr__(found, key, value)
+    return found
 
 
 def _happens(node: Node, branch: str) -> bool:

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as model
 
 from ivr_flows.ports import CallFacts, Level, Recognition
-from ivr_flows.schema import Flow
+from ivr_flows.schema import MAX_NODES, Flow
 from ivr_flows.state import State
 from ivr_flows.walk import MAX_VALUE
 
@@ -30,13 +30,15 @@ _FORMAT = "2"
 _DIGEST = 16
 
 _Count = Annotated[int, Field(ge=0, le=1000)]
+_Number = Annotated[int, Field(ge=0, lt=MAX_NODES)]
+"""Of a node, in the order of the flow."""
 _Word = Annotated[str, Field(max_length=64)]
 
 
 @model(frozen=True, config=ConfigDict(extra="forbid", strict=True), kw_only=True)
 class _Saved:
     flow: str
-    node: _Count
+    node: _Number
     language: _Word
     tries: _Count = 0
     silences: _Count = 0
@@ -44,10 +46,10 @@ class _Saved:
     who: tuple[_Word, _Word, _Word, _Word] | None = None
     """certainty, reason, customer, language"""
     level: Level = "none"
-    sources: dict[_Word, _Count] = field(default_factory=dict)
+    sources: dict[_Word, _Number] = field(default_factory=dict)
     values: dict[_Word, Annotated[str, Field(max_length=MAX_VALUE)] | int | bool] = field(default_factory=dict)
-    visits: dict[_Word, _Count] = field(default_factory=dict)
-    path: tuple[_Count, ...] = ()
+    visits: dict[_Number, _Count] = field(default_factory=dict)
+    path: tuple[_Number, ...] = ()
     steps: _Count = 0
 
 
@@ -79,7 +81,7 @@ def checkpoint(flow: Flow, state: State) -> str:
         "level": state.level,
         "sources": {name: number[source] for name, source in state.sources.items()},
         "values": dict(state.values),
-        "visits": dict(state.visits),
+        "visits": {number[node]: count for node, count in state.visits.items()},
         "steps": state.steps,
     }
     path = [number[node] for node in state.path]
@@ -95,7 +97,7 @@ def resume(flow: Flow, text: str, facts: CallFacts) -> State | None:
     saved = _unpack(text)
     if saved is None or saved.flow != flow.fingerprint:
         return None
-    indices = (saved.node, *saved.path, *saved.sources.values())
+    indices = (saved.node, *saved.path, *saved.sources.values(), *saved.visits)
     if max(indices) >= len(flow.order) or saved.language not in flow.document.languages:
         return None
     return State(
@@ -109,10 +111,16 @@ def resume(flow: Flow, text: str, facts: CallFacts) -> State | None:
         level=saved.level,
         sources={name: flow.order[index] for name, index in saved.sources.items()},
         values=saved.values,
-        visits=saved.visits,
+        visits={flow.order[index]: count for index, count in saved.visits.items()},
         path=tuple(flow.order[index] for index in saved.path),
         steps=min(saved.steps, flow.document.step_limit),
     )
+
+
+def fingerprint_of(text: str) -> str:
+    """The fingerprint of the flow a checkpoint belongs to; empty when the text is no good."""
+    saved = _unpack(text)
+    return saved.flow if saved is not None else ""
 
 
 def _recognition(saved: _Saved) -> Recognition | None:

@@ -25,12 +25,14 @@ class House:
     """The keys that leave each queue."""
     http: Collection[str] = ()
     """Beginnings of addresses that may be called."""
+    constants: Mapping[str, str | int | bool] = field(default_factory=dict)
+    """They go before those in the flow files."""
 
 
 def check(path: Path, house: House) -> list[Problem]:
     """All problems of a flow file, in the order of the file; none: it can be run."""
     try:
-        flow = schema.load(path)
+        flow = schema.load(path, house.constants)
     except FlowError as wrong:
         return list(wrong.problems)
     return check_flow(flow, house)
@@ -89,7 +91,7 @@ def _texts(flow: Flow) -> Iterator[Problem]:
                 if language not in wanted:
                     yield flow.problem((*path, language), f"{language!r} is not among the flow's languages {wanted}")
                 yield from _text(flow, (*path, language), text)
-    for word, said in flow.document.words.items():
+    for word, said in flow.words.items():
         for language in wanted:
             if language not in said:
                 yield flow.problem(("words", word), f"{word}: the word in {language!r} is missing")
@@ -144,7 +146,7 @@ def _names(flow: Flow) -> Iterator[Problem]:
                 if name not in settable:
                     yield flow.problem(path, f"nothing is called {name!r} in a flow")
                 elif node_id in there and name not in there[node_id]:
-                    yield flow.problem(path, f"{name!r} is not there yet on every way that leads here")
+                    yield flow.problem(path, f"{name!r} is not there on every way that leads here")
 
 
 def _secrets(flow: Flow) -> Iterator[Problem]:
@@ -203,6 +205,13 @@ def _catalogue(flow: Flow) -> Iterator[Problem]:
                 yield flow.problem(("nodes", node_id, "fields", name), f"{node.kind} has no field {name!r}")
 
 
+def _beginning(flow: Flow, url: str) -> str:
+    """What is known of an address before any call."""
+    for name, value in flow.constants.items():
+        url = url.replace(f"{{{{ {name} }}}}", str(value))
+    return url.partition("{")[0]
+
+
 def _house(flow: Flow, house: House) -> Iterator[Problem]:
     named: list[tuple[TreePath, str, str, Collection[str]]] = [
         (("default", "queue"), "queue", flow.document.default.queue, house.queues)
@@ -220,7 +229,7 @@ def _house(flow: Flow, house: House) -> Iterator[Problem]:
             if isinstance(queue, str) and "{" not in queue:
                 named.append(((*path, "arguments", "queue"), "queue", queue, house.queues))
         elif isinstance(node, nodes.Http):
-            known = node.url.partition("{")[0]
+            known = _beginning(flow, node.url)
             if not any(known.startswith(beginning) for beginning in house.http):
                 yield flow.problem((*path, "url"), "the settings (flows.http_allow) do not allow this address")
         if isinstance(node, nodes.ToQueue):

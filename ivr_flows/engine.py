@@ -75,9 +75,8 @@ def come_back(flow: Flow, state: State, status: str) -> Next:
     if not isinstance(node, nodes.ToQueue) or not returns(node):
         return default(flow, replace(state, error="came back to no queue"), "error")
     key = status.removeprefix("KEY-")
-    if status != key and key in node.keys:
-        return leave(flow, state, f"keys.{key}")
-    return leave(flow, state, _QUEUE_ENDS.get(status, "overflow"))
+    branch = f"keys.{key}" if status != key and key in node.keys else _QUEUE_ENDS.get(status, "overflow")
+    return _redo(flow, replace(state, pending=branch, redo=tuple(dict.fromkeys(state.sources.values()))))
 
 
 _QUEUE_ENDS: Mapping[str, str] = {
@@ -93,7 +92,7 @@ def hang_up(flow: Flow, state: State) -> Next:
     """The caller is gone: what can still be done without one, then the end."""
     if state.gone:
         return finish(state, None, "gone")
-    state = replace(state, gone=True, redo=())
+    state = replace(state, gone=True, typed="", pending=None, redo=())
     node = flow.nodes.get(state.node)
     if isinstance(node, nodes.Message) and state.phase == "record" and state.place:
         # Hanging up is how most people end a message.
@@ -115,7 +114,8 @@ def _redo(flow: Flow, state: State) -> Next:
         except ExpressionError as wrong:
             return fail(flow, state, str(wrong))
         return state, command
-    return perform(flow, state)
+    branch, state = state.pending, replace(state, pending=None)
+    return perform(flow, state) if branch is None else leave(flow, state, branch)
 
 
 def _redone(flow: Flow, state: State, answer: Answer) -> Next:

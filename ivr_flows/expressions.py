@@ -50,19 +50,20 @@ def _never_spoken(value: Any) -> Any:
 
 
 def _speak(kind: Kind, value: Any, currency: str = "EUR") -> Spoken:
-    if not isinstance(value, str | int):
+    if not isinstance(value, str | int) or not isinstance(currency, str):
         raise SecurityError(f"'{kind}' is for a plain value")
     return Spoken(kind, value, currency if kind == "amount" else "")
 
 
 def _last4(value: Any) -> str:
-    return str(value)[-4:]
+    """Nothing of a short one: four of the six digits of a secret are no mask."""
+    text = str(value)
+    return text[-4:] if len(text) > 8 else ""
 
 
 def _masked(value: Any) -> str:
     """All but the last four characters become dots; short ones become dots as a whole."""
-    text = str(value)
-    return "•" * 4 + (text[-4:] if len(text) > 8 else "")
+    return "•" * 4 + _last4(value)
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):

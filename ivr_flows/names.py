@@ -43,8 +43,8 @@ class Reading:
 
 def sets(node: Node, branch: str) -> frozenset[str]:
     """The names that are there once this node was left by this branch."""
-    if isinstance(node, nodes.Hours):
-        return frozenset() if branch == "error" else frozenset(f"hours.{name}" for name in catalogue.HOURS)
+    if isinstance(node, nodes.Hours) and branch in ("open", "closed", "holiday", "emergency"):
+        return frozenset(f"hours.{name}" for name in catalogue.HOURS)
     if branch != "next":
         return frozenset()
     if isinstance(node, nodes.Set):
@@ -109,6 +109,11 @@ def secure_names(flow: Flow) -> frozenset[str]:
     return frozenset(node.into for node in flow.nodes.values() if isinstance(node, nodes.Collect) and node.secure)
 
 
+def empties_vault(node: Node, branch: str) -> bool:
+    """Whether what was collected secure is gone once this node was left by this branch."""
+    return isinstance(node, nodes.ToQueue) or (isinstance(node, nodes.Request) and branch == "next")
+
+
 def settable(flow: Flow) -> frozenset[str]:
     """Every name that some node sets, and the constants."""
     found = {name for node in flow.nodes.values() for edge in edges(node) for name in sets(node, edge.branch)}
@@ -117,7 +122,7 @@ def settable(flow: Flow) -> frozenset[str]:
 
 def assigned(flow: Flow) -> dict[str, frozenset[str]]:
     """The names that are there whenever a caller comes to a node, whichever way she came. Only of reachable nodes."""
-    everything = settable(flow)
+    everything, secure = settable(flow), secure_names(flow)
     beginning = frozenset(flow.constants)
     there: dict[str, frozenset[str]] = {}
     roots = [flow.document.start, *([flow.document.hangup] if flow.document.hangup else [])]
@@ -133,6 +138,8 @@ def assigned(flow: Flow) -> dict[str, frozenset[str]]:
             if edge.target is None or edge.target not in flow.nodes:
                 continue
             after = there[node_id] | sets(node, edge.branch)
+            if empties_vault(node, edge.branch):
+                after -= secure
             before = there.get(edge.target, everything)
             if edge.target not in there or not before <= after:
                 there[edge.target] = before & after

@@ -1,11 +1,12 @@
 """The nodes of a flow file. Each is a frozen model; its docstring and its fields' are the published schema's.
 
 A branch that a node leaves out is the flow's ``default``: a queue, which means a person. Which branch stands in for
-another one is told in ``graph.BRANCHES``.
+another one is told in ``branches.BRANCHES``.
 """
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -175,7 +176,7 @@ class LookUp(_Node):
     what: ValueName
     """``orders``, ``invoices``, ``customer``, ``queue`` or ``requests``."""
     into: ValueName
-    arguments: Annotated[dict[ValueName, Scalar], Field(max_length=8)] = {}
+    arguments: Annotated[dict[ValueName, Scalar], Field(max_length=8)] = field(default_factory=dict)
     """Plain values, or ``{{ expressions }}``."""
     next: NodeId | None = None
     none: NodeId | None = None
@@ -190,7 +191,7 @@ class Request(_Node):
 
     type: Literal["request"]
     kind: Literal["bank_details", "return", "complaint"]
-    fields: Annotated[dict[ValueName, Scalar], Field(max_length=8)] = {}
+    fields: Annotated[dict[ValueName, Scalar], Field(max_length=8)] = field(default_factory=dict)
     """Plain values, or ``{{ expressions }}``; what was collected ``secure`` is stored encrypted."""
     next: NodeId | None = None
     refused: NodeId | None = None
@@ -273,8 +274,8 @@ class Http(_Node):
     type: Literal["http"]
     url: Template
     method: Literal["GET", "POST"] = "POST"
-    body: Annotated[dict[ValueName, Scalar], Field(max_length=16)] = {}
-    take: Annotated[list[ValueName], Field(max_length=16)] = []
+    body: Annotated[dict[ValueName, Scalar], Field(max_length=16)] = field(default_factory=dict)
+    take: Annotated[list[ValueName], Field(max_length=16)] = field(default_factory=list)
     """Which values of the answer to keep."""
     into: ValueName
     seconds: Annotated[int, Field(ge=1, le=10)] = 3
@@ -337,7 +338,7 @@ class ToQueue(_Node):
     """Nobody serves the queue; default: ``overflow``."""
     full: NodeId | None = None
     """The queue takes no more callers; default: ``overflow``."""
-    keys: dict[Digit, NodeId] = {}
+    keys: dict[Digit, NodeId] = field(default_factory=dict)
     """Keys pressed while waiting; the queue must allow them (``exit_keys`` in the settings)."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, replace
 
 import structlog
 
@@ -55,7 +56,7 @@ SECURE_EVENT = "CallfloorSecure"
 
 Sound = Callable[[Phrase], str]
 """The sound file of a phrase, absolute and without suffix."""
-Seat = Callable[[Route], str]
+Seat = Callable[[Route, Recognition | None], Awaitable[str]]
 """The phone of a route's preferred agent; empty when there is none who could answer."""
 Watch = Callable[[State], None]
 """Told where the caller is, at each command."""
@@ -63,7 +64,7 @@ Watch = Callable[[State], None]
 log = structlog.get_logger(__name__)
 
 
-def _no_seat(_: Route) -> str:
+async def _no_seat(_: Route, __: Recognition | None) -> str:
     return ""
 
 
@@ -81,14 +82,17 @@ async def run(
     consult_seconds: float = CONSULT_SECONDS,
     seat: Seat = _no_seat,
     watch: Watch = _nobody_watches,
+    straight: Route | None = None,
 ) -> Outcome:
     """Lead one caller through the flow, and set the channel variables the dialplan goes by.
+
+    ``straight``: where the caller goes without the flow: one who was cut off and has the old place back.
 
     Raises nothing but ``asyncio.CancelledError``: a caller who hangs up, and every fault, are outcomes.
     """
     shell = _Shell(flow, facts, caller, office, sound, consult_seconds, watch)
     try:
-        outcome = await shell.lead()
+        outcome = await shell.lead() if straight is None else shell.sent(straight)
     except CallerGone:
         outcome = shell.outcome("gone")
     except Exception as broken:
@@ -149,6 +153,10 @@ class _Shell:
                 self.state, command = engine.hang_up(self._flow, self.state)
         return command.outcome
 
+    def sent(self, route: Route) -> Outcome:
+        """As if the flow had led there."""
+        return Outcome(route, (), route.language, None, "routed")
+
     async def _begin(self) -> Next:
         kept = resume(self._flow, self._facts.checkpoint, self._facts) if self._facts.checkpoint else None
         if kept is None:
@@ -181,11 +189,11 @@ class _Shell:
             return
         if route.language != outcome.language:
             await self._caller.set_language(route.language)
-        await self._caller.set_variables(self._variables(route, seat))
+        phone = await seat(route, outcome.recognition) if route.preferred is not None else ""
+        await self._caller.set_variables(self._variables(route, phone))
 
-    def _variables(self, route: Route, seat: Seat) -> dict[str, str]:
-        phone = seat(route) if route.preferred is not None else ""
-        return {
+    def _variables(self, route: Route, phone: str) -> dict[str, str]:
+        wanted = {
             PRIORITY: str(route.priority),
             LANGUAGE: route.language,
             WAIT: str(route.wait or ""),
@@ -196,9 +204,12 @@ class _Shell:
             # With the place in the flow kept, the dialplan can bring the caller back when the queue had no agent.
             CHECKPOINT: checkpoint(self._flow, self.state) if route.returns else "",
             RETURNS: "1" if route.returns else "",
-            # The route comes last: the dialplan takes it for the sign that all the rest is there.
-            ROUTE: route.queue,
         }
+        # Each one costs a round trip: what was never set need not be cleared.
+        before = bool(self._facts.left_queue)
+        kept = {name: value for name, value in wanted.items() if value or before or name == CHECKPOINT}
+        # The route comes last: the dialplan takes it for the sign that all the rest is there.
+        return {**kept, ROUTE: route.queue}
 
     def outcome(self, ended: Ended, error: str = "") -> Outcome:
         """How it stands when the flow could not come to its own end."""
@@ -228,20 +239,28 @@ class _Shell:
             return Failed(type(broken).__name__)
 
     async def _speak(self, command: Play | Ask | Record) -> Answer:
-        if isinstance(command, Ask) and command.typed:
-            return Typed(await self._rest(command))
+        if isinstance(command, Ask):
+            return Typed(await (self._ask_in_secret(command) if command.secure else self._ask(command)))
         sounds = [self._sound(phrase) for phrase in command.phrases]
         if isinstance(command, Play):
             return Played(await self._caller.play(sounds, ALL_DIGITS if command.interrupt else ""))
-        if isinstance(command, Record):
-            await self._caller.play(sounds, "#")
-            return Recorded(await self._caller.record(command.place, command.longest, command.silence))
-        if not command.secure:
-            return Typed(await self._caller.collect(sounds, command.most, command.seconds, stop=command.stop))
+        await self._caller.play(sounds, "#")
+        return Recorded(await self._caller.record(command.place, command.longest, command.silence))
+
+    async def _ask_in_secret(self, command: Ask) -> str:
         await self._caller.tell(SECURE_EVENT, {"CallId": self._facts.conversation, "State": "begin"})
-        keys = await self._caller.collect(sounds, command.most, command.seconds, secure=True, stop=command.stop)
-        await self._caller.tell(SECURE_EVENT, {"CallId": self._facts.conversation, "State": "end"})
-        return Typed(keys)
+        try:
+            return await self._ask(command)
+        finally:
+            # Whatever became of the question: nobody stays deaf.
+            await self._caller.tell(SECURE_EVENT, {"CallId": self._facts.conversation, "State": "end"})
+
+    async def _ask(self, command: Ask) -> str:
+        if command.typed:
+            return await self._rest(command)
+        sounds = [self._sound(phrase) for phrase in command.phrases]
+        most, seconds = command.most, command.seconds
+        return await self._caller.collect(sounds, most, seconds, secure=command.secure, stop=command.stop)
 
     async def _rest(self, command: Ask) -> str:
         """The first key is there already; what is left to read may be nothing."""
@@ -265,9 +284,13 @@ class _Shell:
         except TimeoutError:
             log.warning("flow_office_slow", **self._where(question), seconds=seconds)
             return Failed("the office took too long")
-        except Exception:
-            # What was asked may be a PIN: the question itself stays out of the log.
-            log.exception("flow_office_failed", **self._where(question))
+        except Exception as broken:
+            if any(not one.repr for one in fields(question)):
+                # What was asked may be a PIN or an IBAN, and the message of a fault may quote it (a database's does).
+                frames = "".join(traceback.format_tb(broken.__traceback__))
+                log.error("flow_office_failed", **self._where(question), error=type(broken).__name__, frames=frames)
+            else:
+                log.exception("flow_office_failed", **self._where(question))
             return Failed("the office failed")
 
     def _where(self, question: object) -> dict[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as model
 
 from ivr_flows import spoken, yaml_text
-from ivr_flows.branches import retarget
+from ivr_flows.branches import changed, retarget
 from ivr_flows.nodes import STRICT, Language, Node, NodeId, Priority, QueueName, Return, Scalar, SubFlow, ValueName
 from ivr_flows.yaml_text import Place
 
@@ -116,9 +116,15 @@ Read = Callable[[str], str]
 """The text of a file beside the main one, by name; raises ``FlowError``."""
 
 
-def load(path: Path) -> Flow:
-    """Read a flow file and the sub-flows it names. Raises ``FlowError``."""
-    return parse(read(path), str(path), lambda name: read(path.with_name(name)))
+Constants = Mapping[str, str | int | bool]
+
+
+def load(path: Path, constants: Constants | None = None) -> Flow:
+    """Read a flow file and the sub-flows it names. Raises ``FlowError``.
+
+    ``constants``: the house's, which go before those of the files.
+    """
+    return parse(read(path), str(path), lambda name: read(path.with_name(name)), constants)
 
 
 def read(path: Path) -> str:
@@ -135,13 +141,11 @@ def read(path: Path) -> str:
         raise _unreadable(path, "is not UTF-8 text; save it as UTF-8") from None
 
 
-def parse(text: str, file: str = "flow", beside: Read | None = None) -> Flow:
+def parse(text: str, file: str = "flow", beside: Read | None = None, constants: Constants | None = None) -> Flow:
     """Read the text of a flow file; ``file`` is its name in errors. Raises ``FlowError``."""
-    merged = _Merged({}, {}, {}, {}, [])
+    over = dict(constants or {})
+    merged = _Merged({}, over, {}, {}, [json.dumps(over, sort_keys=True)], {})
     document = _merge(merged, text, file, beside, "", ())
-    if len(merged.nodes) > MAX_NODES:
-        count = f"{len(merged.nodes)} nodes with its sub-flows (at most {MAX_NODES})"
-        raise FlowError((Problem(file, Place(1, 1), count),))
     return Flow(
         document=document,
         nodes=merged.nodes,
@@ -161,16 +165,24 @@ class _Merged:
     words: dict[str, dict[str, str]]
     places: dict[yaml_text.Path, tuple[str, Place]]
     meanings: list[str]
+    read: dict[str, tuple[Document, Mapping[yaml_text.Path, Place], str]]
+    """What each file says; one that is called often is read once."""
 
 
 def _merge(merged: _Merged, text: str, file: str, beside: Read | None, prefix: str, above: tuple[str, ...]) -> Document:
-    document, places, meaning = _document(text, file)
+    if file not in merged.read:
+        merged.read[file] = _document(text, file)
+    document, places, meaning = merged.read[file]
     merged.meanings.append(meaning)
     for path, place in places.items():
         if not prefix:
             merged.places[path] = (file, place)
         elif path[:1] == ("nodes",) and len(path) > 1:
             merged.places["nodes", prefix + path[1], *path[2:]] = (file, place)
+        elif path[:1] == ("words",):
+            merged.places.setdefault(path, (file, place))
+    if prefix and document.start not in document.nodes:
+        raise FlowError((Problem(file, places["start",], f"start: there is no node {document.start!r}"),))
     # Whoever calls decides: so a flow can hand values to the one it calls.
     merged.constants |= {name: value for name, value in document.constants.items() if name not in merged.constants}
     merged.words |= {
@@ -178,30 +190,36 @@ def _merge(merged: _Merged, text: str, file: str, beside: Read | None, prefix: s
         for name, words in document.words.items()
         if name not in merged.words
     }
+    if len(merged.nodes) + len(document.nodes) > MAX_NODES:
+        # Told before it is merged: a few files that call each other often unfold into millions of nodes.
+        raise FlowError((Problem(file, Place(1, 1), f"more than {MAX_NODES} nodes with the sub-flows"),))
     for node_id, node in document.nodes.items():
         inside = retarget(node, lambda target: prefix + target) if prefix else node
         name = prefix + node_id
         merged.nodes[name] = inside
         if not isinstance(inside, SubFlow):
             continue
-        if beside is None or len(above) >= MAX_DEPTH or inside.flow in above:
-            why = (
-                "sub-flows are looked for beside a file" if beside is None else "sub-flows call each other in a circle"
-            )
-            raise FlowError((Problem(file, places["nodes", node_id], f"{inside.flow}: {why}"),))
+        why = ""
+        if beside is None:
+            why = "sub-flows are looked for beside a file"
+        elif inside.flow in above:
+            why = "sub-flows call each other in a circle"
+        elif len(above) >= MAX_DEPTH:
+            why = f"sub-flows inside each other (at most {MAX_DEPTH} deep)"
+        if beside is None or why:
+            raise FlowError((Problem(file, places["nodes", node_id, "flow"], f"{inside.flow}: {why}"),))
         try:
             source = beside(inside.flow)
         except FlowError as unreadable:
-            raise FlowError(
-                (Problem(file, places["nodes", node_id, "flow"], unreadable.problems[0].message.split(";")[0]),)
-            ) from None
+            why = f"{inside.flow}: {unreadable.problems[0].message.split(';')[0]}"
+            raise FlowError((Problem(file, places["nodes", node_id, "flow"], why),)) from None
         beginning = f"{name}."
         inner = _merge(merged, source, str(Path(file).with_name(inside.flow)), beside, beginning, (*above, inside.flow))
-        merged.nodes[name] = replace(inside, next=beginning + inner.start)
+        merged.nodes[name] = changed(inside, {"next": beginning + inner.start})
         for one in inner.nodes:
             ending = merged.nodes[beginning + one]
             if isinstance(ending, Return):
-                merged.nodes[beginning + one] = replace(ending, next=inside.next)
+                merged.nodes[beginning + one] = changed(ending, {"next": inside.next})
     return document
 
 

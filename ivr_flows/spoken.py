@@ -129,6 +129,8 @@ def vocabulary(kinds: Iterable[str], language: str, own: Words) -> Iterator[Word
         yield from (_month(month, tongue) for month in range(1, 13))
     if "time" in wanted:
         yield Word("clock", "Uhr" if tongue == "de" else "o'clock")
+        if tongue == "en":
+            yield Word("oh", "oh")
     if "word" in wanted:
         yield from (_own(value, language, own) for value in own)
 
@@ -146,7 +148,7 @@ def _say_digits(spoken: Spoken, tongue: str) -> Iterator[Word]:
 
 def _say_code(spoken: Spoken, tongue: str) -> Iterator[Word]:
     text = str(spoken.value).strip().lower()
-    if not 0 < len(text) <= MAX_SPELT:
+    if len(text) > MAX_SPELT or not any(character in DIGITS + _LETTERS for character in text):
         raise Unspeakable("no code that can be spelt")
     for character in text:
         if character in DIGITS:
@@ -192,12 +194,14 @@ def _say_date(spoken: Spoken, tongue: str) -> Iterator[Word]:
 
 def _say_time(spoken: Spoken, tongue: str) -> Iterator[Word]:
     hour, _, minute = str(spoken.value).partition(":")
-    if not (hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60):
+    if not all(part.isdecimal() and len(part) <= 2 for part in (hour, minute)) or int(hour) > 23 or int(minute) > 59:
         raise Unspeakable("no time of day")
     yield from _counted(int(hour), tongue)
     if tongue == "de":
         yield Word("clock", "Uhr")
     if int(minute):
+        if tongue == "en" and int(minute) < 10:
+            yield Word("oh", "oh")
         yield from _number(int(minute), tongue)
     elif tongue == "en":
         yield Word("clock", "o'clock")
@@ -216,7 +220,13 @@ _SPEAKERS: Mapping[str, Callable[[Spoken, str], Iterator[Word]]] = {
 # --- the vocabulary ---------------------------------------------------------------------------------------------------
 
 
-def _number(number: int, tongue: str) -> Iterator[Word]:
+# The one before a noun, and before "Millionen": "einhundertein Euro", "einhunderteine Millionen".
+_ONE = Word("one", "ein")
+_ONE_FEMININE = Word("one-feminine", "eine")
+
+
+def _number(number: int, tongue: str, one: Word | None = None) -> Iterator[Word]:
+    """``one``: how German says a one at the end."""
     if not 0 <= number <= MAX_NUMBER:
         raise Unspeakable(f"a number that is not between 0 and {MAX_NUMBER}")
     if number == 0:
@@ -227,33 +237,33 @@ def _number(number: int, tongue: str) -> Iterator[Word]:
         if millions == 1 and tongue == "de":
             yield Word("million", "eine Million")
         else:
-            yield from _below_thousand(millions, tongue)
+            yield from _below_thousand(millions, tongue, _ONE_FEMININE)
             yield Word("millions", "Millionen" if tongue == "de" else "million")
     if thousands:
         # "eintausend", not "eins tausend".
-        yield from (Word("one", "ein"),) if thousands == 1 and tongue == "de" else _below_thousand(thousands, tongue)
+        yield from _below_thousand(thousands, tongue, _ONE)
         yield Word("thousand", "tausend" if tongue == "de" else "thousand")
     if rest:
-        yield from _below_thousand(rest, tongue)
+        yield from _below_thousand(rest, tongue, one)
 
 
 def _counted(number: int, tongue: str) -> Iterator[Word]:
     """Before a noun: "ein Euro", not "eins Euro"."""
-    return iter((Word("one", "ein"),)) if number == 1 and tongue == "de" else _number(number, tongue)
+    return _number(number, tongue, _ONE)
 
 
-def _below_thousand(number: int, tongue: str) -> Iterator[Word]:
+def _below_thousand(number: int, tongue: str, one: Word | None = None) -> Iterator[Word]:
     hundreds, rest = divmod(number, 100)
     if hundreds:
         yield _hundred(hundreds, tongue)
     if rest:
-        yield _below_hundred(rest, tongue)
+        yield one if one is not None and rest == 1 and tongue == "de" else _below_hundred(rest, tongue)
 
 
 def _large(tongue: str) -> Iterator[Word]:
     yield from (_hundred(number, tongue) for number in range(1, 10))
     if tongue == "de":
-        yield from (Word("one", "ein"), Word("million", "eine Million"))
+        yield from (_ONE, _ONE_FEMININE, Word("million", "eine Million"))
     yield Word("thousand", "tausend" if tongue == "de" else "thousand")
     yield Word("millions", "Millionen" if tongue == "de" else "million")
 
@@ -324,6 +334,9 @@ def _own(value: str | int | bool, language: str, own: Words) -> Word:
 
 
 def _whole(value: str | int | bool) -> int:
-    if isinstance(value, bool) or not (isinstance(value, int) or value.lstrip("-").isdecimal()):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = str(value)
+    if len(text) > MAX_SPELT or not text.removeprefix("-").isdecimal():
         raise Unspeakable("no whole number")
-    return int(value)
+    return int(text)

@@ -25,8 +25,10 @@ from ivr_flows.walk import (
     fail,
     finish,
     leave,
+    leave_as_found,
     perform,
     speak,
+    told,
     values_of,
     with_result,
 )
@@ -69,6 +71,9 @@ def _choose_language(flow: Flow, state: State, node: nodes.ChooseLanguage) -> Ne
 
 
 def _recognise(flow: Flow, state: State, node: nodes.Recognise) -> Next:
+    if state.proven:
+        # What was proven stands: a caller ID must not put another customer in its place.
+        return leave(flow, state, "known")
     return consult(state, ports.WhoCalls())
 
 
@@ -83,7 +88,8 @@ def spoken_digits(node: nodes.Collect) -> int:
 
 
 def _authenticate(flow: Flow, state: State, node: nodes.Authenticate) -> Next:
-    customer = state.recognition.customer if state.recognition is not None else ""
+    found = state.recognition
+    customer = found.customer if found is not None and found.certainty in KNOWN else ""
     if state.level == "pin" or (state.level == "number" and node.pin_text is None):
         return leave(flow, state, "next")
     if node.pin_text is not None and customer and not state.phase:
@@ -152,7 +158,8 @@ def _route(flow: Flow, state: State, node: nodes.ToQueue) -> Next:
         preferred=Preferred(agent, prefer.seconds) if prefer is not None else None,
         returns=returns(node),
     )
-    return finish(state, route, "routed")
+    # What was collected secure does not wait in a queue; without it the caller comes back to this node.
+    return finish(replace(state, vault={}, anchor=""), route, "routed")
 
 
 def _transfer(flow: Flow, state: State, node: nodes.Transfer) -> Next:
@@ -259,7 +266,9 @@ def _proof_checked(flow: Flow, state: State, node: nodes.Authenticate, answer: C
             return _greet_known(flow, state, node, "next")
         if finding.branch == "wrong":
             return _wrong(flow, state, node)
-        return leave(flow, state, "locked" if finding.branch == "locked" else "no_pin")
+        if finding.branch in ("locked", "none"):
+            return leave(flow, state, "locked" if finding.branch == "locked" else "no_pin")
+        return fail(flow, state, "the office gave an answer that is none")
     if finding.branch != "known" or found is None or found.certainty not in KNOWN or not found.customer:
         return _wrong(flow, state, node)
     state = replace(state, recognition=found, level="number", tries=0, silences=0, wrong=False)
@@ -283,21 +292,23 @@ def _told(flow: Flow, state: State, node: nodes.LookUp | nodes.Http, answer: Con
     finding = answer.finding
     if finding.branch == "next":
         state = with_result(state, node.into, state.node, finding)
-    return leave(flow, state, finding.branch)
+    return leave_as_found(flow, state, finding)
 
 
 def _request_filed(flow: Flow, state: State, node: nodes.Request, answer: Consulted) -> Next:
     if answer.finding.branch == "next":
-        state = replace(with_result(state, "request", "", answer.finding), vault={}, anchor="")
-    return leave(flow, state, answer.finding.branch)
+        # What was filed is not filed again: its reference is a plain value that a checkpoint keeps.
+        values = {**state.values, "request_reference": told(answer.finding).get("reference", "")}
+        state = replace(state, values=values, vault={}, anchor="")
+    return leave_as_found(flow, state, answer.finding)
 
 
 def _hours_known(flow: Flow, state: State, node: nodes.Hours, answer: Consulted) -> Next:
-    return leave(flow, with_result(state, "hours", state.node, answer.finding), answer.finding.branch)
+    return leave_as_found(flow, with_result(state, "hours", state.node, answer.finding), answer.finding)
 
 
 def _promised(flow: Flow, state: State, node: nodes.CallBack, answer: Consulted) -> Next:
-    return leave(flow, state, answer.finding.branch)
+    return leave_as_found(flow, state, answer.finding)
 
 
 def _message_opened(flow: Flow, state: State, node: nodes.Message, answer: Consulted) -> Next:
@@ -306,11 +317,16 @@ def _message_opened(flow: Flow, state: State, node: nodes.Message, answer: Consu
         state = replace(state, place="")
         return after_hang_up(flow, state) if state.gone else leave(flow, state, "next")
     if finding.branch != "next":
-        return leave(flow, state, finding.branch)
-    return perform(flow, replace(state, phase="record", place=str(finding.values.get("place", ""))))
+        return leave_as_found(flow, state, finding)
+    place = finding.values.get("place")
+    if not isinstance(place, str) or not place:
+        return fail(flow, state, "the office gave no place for the message")
+    return perform(flow, replace(state, phase="record", place=place))
 
 
 def _message_left(flow: Flow, state: State, node: nodes.Message, answer: Recorded) -> Next:
+    if state.phase != "record":
+        return fail(flow, state, "there was nothing to record")
     return keep(flow, state, node, answer.seconds) if answer.seconds > 0 else leave(flow, state, "empty")
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from ivr_flows.branches import follow
+from ivr_flows.branches import BRANCHES, follow
 from ivr_flows.expressions import ExpressionError, Values
 from ivr_flows.nodes import Node
-from ivr_flows.ports import Finding, Question, Recognition, Route, Standing
+from ivr_flows.ports import Finding, Question, Recognition, Route, Standing, Value
 from ivr_flows.schema import Flow
 from ivr_flows.state import STAY, Answer, Consult, Ended, Finish, Next, Outcome, SetLanguage, State
 
@@ -21,6 +21,8 @@ MAX_VALUE = 64
 """Characters of a value a flow sets or is told."""
 MAX_TOLD = 24
 """Values that one answer of the office may bring."""
+MAX_WHOLE = 10**15
+"""The largest whole number that the office may bring."""
 KNOWN = ("certain", "likely")
 
 Inner: TypeAlias = tuple[State, str]
@@ -77,6 +79,13 @@ def leave(flow: Flow, state: State, branch: str) -> Next:
     return enter(flow, state, target)
 
 
+def leave_as_found(flow: Flow, state: State, finding: Finding) -> Next:
+    """Leave by the branch the office names; one that this kind of node does not have is a failure."""
+    if finding.branch in (names[0] for names in BRANCHES[type(flow.nodes[state.node])]):
+        return leave(flow, state, finding.branch)
+    return fail(flow, state, "the office gave an answer that is none")
+
+
 def perform(flow: Flow, state: State) -> Next:
     node = flow.nodes[state.node]
     try:
@@ -90,6 +99,9 @@ def perform(flow: Flow, state: State) -> Next:
 
 def fail(flow: Flow, state: State, reason: str) -> Next:
     node = flow.nodes[state.node]
+    if any(secret in reason for secret in state.vault.values()):
+        # Jinja quotes a key that is not there.
+        reason = "an expression failed on a secure value"
     state = replace(state, error=f"{state.node}: {reason}", pending=None, typed="", redo=())
     state, target = left(state, node, "error")
     return default(flow, state, "error") if target is None else enter(flow, state, target)
@@ -110,8 +122,8 @@ def finish(state: State, route: Route | None, ended: Ended) -> Next:
 
 
 def speak(flow: Flow, state: State, language: str, branch: str) -> Next:
-    """Change the language where that is a change, then leave by ``branch``."""
-    if language == state.language or language not in flow.document.languages:
+    """Change the language where that is a change and somebody listens, then leave by ``branch``."""
+    if language == state.language or language not in flow.document.languages or state.gone:
         return perform(flow, state) if branch == STAY else leave(flow, state, branch)
     return replace(state, language=language, pending=branch), SetLanguage(language)
 
@@ -141,15 +153,19 @@ def consult(state: State, question: Question) -> Next:
     return state, Consult(question, standing)
 
 
+def told(finding: Finding) -> dict[str, Value]:
+    """What the office's answer holds, as far as a flow can work with it; the rest is as if it were not there."""
+    found = {
+        key: value[:MAX_VALUE] if isinstance(value, str) else value
+        for key, value in finding.values.items()
+        if isinstance(value, str) or (isinstance(value, int) and abs(value) <= MAX_WHOLE)
+    }
+    return dict(list(found.items())[:MAX_TOLD])
+
+
 def with_result(state: State, name: str, source: str, finding: Finding) -> State:
-    told = {key: value[:MAX_VALUE] if isinstance(value, str) else value for key, value in finding.values.items()}
-    told = dict(list(told.items())[:MAX_TOLD])
-    sources = {**state.sources, name: source} if source else state.sources
-    if not source:
-        # What was filed is not filed again: its reference is a plain value that a checkpoint keeps.
-        plain = {f"{name}_{key}": value for key, value in told.items()}
-        return replace(state, values={**state.values, **plain})
-    return replace(state, results={**state.results, name: told}, sources=sources)
+    results = {**state.results, name: told(finding)}
+    return replace(state, results=results, sources={**state.sources, name: source})
 
 
 def after_hang_up(flow: Flow, state: State) -> Next:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import structlog
@@ -20,26 +21,29 @@ from asterisk.ami import SimpleAction
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from crm_bridge import outbox as crm_outbox
+from crm_bridge import sealing
 from crm_bridge.adapters.embedded import EmbeddedAdapter
 from crm_bridge.adapters.webhook import WebhookAdapter
 from crm_bridge.bridge import Bridge, Health
 from crm_bridge.database import Database, DatabaseError
 from crm_bridge.outbox import OutboxWorker, RetryPolicy
+from crm_bridge.pins import Lock, Pins
 from crm_bridge.ports import CrmAdapter
-from ivr_flows import CUSTOMER_CARE, schema
+from crm_bridge.requests import Requests
+from ivr_flows import FRONT_DESK, schema
 from ivr_flows.checks import check_flow
 from ivr_flows.prompts import Espeak, PromptLibrary
 from ivr_flows.schema import Flow, FlowError
 from telephony import migrations
-from telephony.agi.reception import Reception
 from telephony.agi.server import AgiServer
 from telephony.ami.client import AmiClient
-from telephony.conversations.events import Happening
+from telephony.conversations.events import Happening, TalkEnded
 from telephony.conversations.journal import Journal
 from telephony.conversations.watch import Watch
 from telephony.desk.lobby import Lobby
 from telephony.desk.office import LiveOffice
 from telephony.desk.pops import Pops
+from telephony.desk.reception_api import ReceptionApi, Stores
 from telephony.desk.records import Records
 from telephony.desk.server import DeskServer
 from telephony.desk.sockets import text_frame
@@ -52,6 +56,20 @@ from telephony.metrics import Figure, Figures
 from telephony.pbx.credentials import load_or_make
 from telephony.pbx.image import Image
 from telephony.pbx.provision import image_folder, provision
+from telephony.reception.answers import FrontOffice
+from telephony.reception.callbacks import CallBacks
+from telephony.reception.caller_out import CallerOut
+from telephony.reception.colleagues import Colleagues
+from telephony.reception.counts import FlowCounts
+from telephony.reception.house import hours_of, house_of
+from telephony.reception.library import Library
+from telephony.reception.messages import Messages
+from telephony.reception.places import Places
+from telephony.reception.reception import Caught, Reception
+from telephony.reception.shelf import Shelf
+from telephony.reception.switches import Switches
+from telephony.reception.waits import Waits
+from telephony.reception.web_calls import WebCalls
 from telephony.settings import Settings, WebhookCrm
 
 log = structlog.get_logger(__name__)
@@ -87,8 +105,8 @@ def queue_rules(settings: Settings) -> list[QueueRules]:
 
 def load_flow(settings: Settings) -> Flow:
     """The flow to run, proven. Raises ``FlowError`` with every fault's file, line and column."""
-    flow = schema.load(settings.flows.file or CUSTOMER_CARE)
-    problems = check_flow(flow, {queue.name for queue in settings.queues})
+    flow = schema.load(settings.flows.file or FRONT_DESK, settings.flows.constants)
+    problems = check_flow(flow, house_of(settings))
     if problems:
         raise FlowError(tuple(problems))
     return flow
@@ -149,6 +167,7 @@ class App:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
         self.clock = clock
+        self._look_at_lamps = asyncio.Event()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.database = Database(settings.storage.url)
@@ -205,14 +224,88 @@ class App:
             on_link=self.watch.on_state,
             clock=clock,
         )
-        self.desk = DeskServer(settings, self.accounts, self.office, self.board, self.registry, clock=clock)
         self.flow = load_flow(settings)
         espeak = synthesiser(settings)
         self.prompts = PromptLibrary(settings.storage.folder / "prompts", espeak, espeak.voice, settings.flows.prompts)
-        self.reception = Reception(lambda: self.flow, self.prompts.sound, self.bridge, self.office)
+        self._receive(settings)
+        self.desk = DeskServer(
+            settings,
+            self.accounts,
+            self.office,
+            self.board,
+            self.registry,
+            clock=clock,
+            more=ReceptionApi(settings, self._stores, clock, self._look_at_lamps.set).routes(),
+        )
         self.agi = AgiServer(settings.agi, self.reception.welcome)
         self._tasks: list[asyncio.Task[None]] = []
         self._figures()
+
+    def _receive(self, settings: Settings) -> None:
+        """Make the parts of the reception."""
+        database, clock, zone = self.database, self.clock, ZoneInfo(settings.office.time_zone)
+        flows = settings.flows
+        sealer = sealing.load_or_make(settings.storage.folder)
+        self.pins = Pins(database, Lock(flows.pin_tries, flows.pin_lock_minutes * 60.0), clock=clock)
+        self.requests = Requests(database, sealer, clock)
+        self.callbacks = CallBacks(database, settings.callbacks, clock)
+        self.messages = Messages(database, settings.storage.folder / "messages", clock)
+        self.switches = Switches(database, clock)
+        self.library = Library(database, clock, flows.constants)
+        self.shelf = Shelf(self.library, self.flow, house_of(settings), self.prompts.prepare)
+        self.flow_counts = FlowCounts(database, zone, clock)
+        self.waits = Waits()
+        colleagues = Colleagues(settings, self.floor, self.lobby.users, self.records.last_agent)
+        secret = flows.http_secret.get_secret_value().encode() if flows.http_secret is not None else b""
+        front = FrontOffice(
+            bridge=self.bridge,
+            pins=self.pins,
+            requests=self.requests,
+            callbacks=self.callbacks,
+            messages=self.messages,
+            switches=self.switches,
+            web=WebCalls(self.http, flows.http_allow, secret, clock),
+            waits=self.waits,
+            hours=hours_of(settings),
+            levels=flows.levels,
+            queues=self.lobby.queues,
+            people=colleagues,
+            proofs=self.office,
+            zone=zone,
+            clock=clock,
+            can_call=settings.pbx.trunk_out is not None,
+        )
+        self._stores = Stores(
+            requests=self.requests,
+            messages=self.messages,
+            callbacks=self.callbacks,
+            switches=self.switches,
+            library=self.library,
+            shelf=self.shelf,
+            counts=self.flow_counts,
+            pins=self.pins,
+            source=self.bridge.source,
+        )
+        self.reception = Reception(
+            shelf=self.shelf,
+            sound=self.prompts.sound,
+            office=front,
+            counts=self.flow_counts,
+            places=Places(database, flows.return_seconds, clock),
+            bridge=self.bridge,
+            seat=colleagues.seat,
+        )
+        self.caller_out = CallerOut(
+            settings,
+            self.callbacks,
+            self.lobby.queues,
+            self._act,
+            clock,
+            in_sync=lambda: self.office.readiness().ready,
+            agent_at=self._login_at,
+            alive=lambda conversation: conversation in self.watch.tracker.conversations,
+            changed=self._look_at_lamps.set,
+        )
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -228,9 +321,12 @@ class App:
             stack.push_async_callback(app.http.aclose)
             stack.push_async_callback(app.bridge.close)
             await migrations.upgrade(app.database)
+            stack.callback(app.pins.close)
             await app.prompts.prepare(app.flow)
+            await app.shelf.look()
             await app.office.begin()
             stack.push_async_callback(app._end)
+            stack.push_async_callback(app.reception.close)
             await app.agi.start()
             stack.push_async_callback(app.agi.stop, 1.0)
             await app.desk.start()
@@ -253,6 +349,9 @@ class App:
         self._start("outbox", self.worker.run())
         self._start("lamps", self._lamps())
         self._start("crm check", self._check_crm())
+        self._start("flows", self.shelf.run())
+        self._start("flow counts", self.flow_counts.run())
+        self._start("call-backs", self.caller_out.run())
         self._start("ami", self.ami.run(fail_fast=True))
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -269,8 +368,22 @@ class App:
 
     def _happened(self, happenings: list[Happening]) -> None:
         """What one read brought changes each desk once."""
+        self.reception.happened(happenings, self._who_was_cut_off)
         with self.board.gathered():
             self.office.happened(happenings)
+        self.caller_out.happened(happenings)
+        for happening in happenings:
+            if isinstance(happening, TalkEnded) and happening.queue:
+                self.waits.took(happening.queue, happening.talked)
+
+    def _who_was_cut_off(self, conversation: str) -> Caught | None:
+        case = self.office.cases.get(conversation)
+        if case is None:
+            return None
+        history = case.history
+        talk = history.talks[-1] if history.talks else None
+        agent = self._login_at(talk.interface) if talk is not None else ""
+        return Caught(history.number, history.presentation, talk.queue if talk is not None else "", agent)
 
     def _login_at(self, interface: str) -> str:
         agent = self.floor.agent_at(interface)
@@ -283,14 +396,23 @@ class App:
         self.lobby.crm(health.up)
 
     async def _lamps(self) -> None:
-        """Keep the outbox's lamp true."""
+        """Keep the lamps true: what the CRM is owed, what waits for people, whether the office is closed."""
         while True:
+            self._look_at_lamps.clear()
             try:
                 counts = await crm_outbox.counts(self.database, self.adapter.name)
                 self.lobby.outbox(counts.waiting, counts.dead)
+                self.lobby.waits_for_people(
+                    requests=await self.requests.count(),
+                    callbacks=len(await self.callbacks.open()),
+                    closed=await self.switches.closure(),
+                )
+                self.lobby.messages(await self.messages.unheard())
             except DatabaseError as failed:
-                log.warning("outbox_not_counted", why=str(failed))
-            await asyncio.sleep(LAMP_SECONDS)
+                log.warning("lamps_not_counted", why=str(failed))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAMP_SECONDS):
+                    await self._look_at_lamps.wait()
 
     async def _check_crm(self) -> None:
         """A CRM that was down is found to be up again even when nobody calls."""

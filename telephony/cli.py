@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from crm_bridge.database import Database, DatabaseError
-from ivr_flows.checks import check
+from crm_bridge.sealing import SealError
 from ivr_flows.prompts import PromptError
 from ivr_flows.schema import FlowError
 from telephony import logs, migrations
@@ -32,8 +33,12 @@ from telephony.demo.house import DemoError
 from telephony.desk.server import DeskError
 from telephony.doctor import examine
 from telephony.floor.accounts import AccountError, Accounts, Membership, Role
+from telephony.flow_commands import flow
+from telephony.house_commands import closure, pin
 from telephony.pbx.commands import pbx
 from telephony.pbx.errors import PbxError
+from telephony.publish_commands import PUBLISHING
+from telephony.reception.library import LibraryError
 from telephony.settings import NEW_PERSON_VARIABLE, Settings, SettingsError, load
 
 ERRORS = (
@@ -48,6 +53,8 @@ ERRORS = (
     AgiError,
     AccountError,
     DemoError,
+    SealError,
+    LibraryError,
 )
 """What a person can mend: the text of each is fit to be shown."""
 
@@ -67,6 +74,8 @@ def cli(context: click.Context, config: Path | None) -> None:
     context.meta[CONFIG] = config
     if context.invoked_subcommand == "pbx":
         context.obj = settings_of(context)
+    elif context.invoked_subcommand in ("flow", "pin", "closure"):
+        context.obj = partial(settings_of, context)
 
 
 def settings_of(context: click.Context) -> Settings:
@@ -77,6 +86,11 @@ def settings_of(context: click.Context) -> Settings:
 
 
 cli.add_command(pbx)
+cli.add_command(flow)
+for one in PUBLISHING:
+    flow.add_command(one)
+cli.add_command(pin)
+cli.add_command(closure)
 
 
 @cli.command()
@@ -151,25 +165,6 @@ def _line(history: History) -> str:
 def _printable(text: str) -> str:
     """Fit for a terminal: what callers sent may hold control sequences."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-@cli.group()
-def flow() -> None:
-    """IVR flows."""
-
-
-@flow.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.pass_context
-def flow_check(context: click.Context, file: Path) -> None:
-    """Prove that a flow FILE is sound; names every fault with line and column."""
-    settings = settings_of(context)
-    problems = check(file, {queue.name for queue in settings.queues})
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    if problems:
-        sys.exit(2)
-    click.echo(f"{file}: sound")
 
 
 @cli.command()

@@ -8,6 +8,7 @@ Unknown keys are errors, in the file and in the environment: a misspelt key that
 
 from __future__ import annotations
 
+import datetime
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from holidays import list_supported_countries
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -101,6 +103,8 @@ class Pbx(_Section):
     ivr_limit: Annotated[int, Field(ge=10, le=3600)] = 120
     """Seconds after which a caller is taken out of the IVR and put into the fallback queue."""
     fallback_queue: Name = "service"
+    trunk_out: Annotated[str, Field(pattern=r"^sips?:[^\s\"<>,;@]+$")] | None = None
+    """Where calls out go: the trunk's SIP address, ``sip:sbc.example.org:5060``. Without it there are none."""
 
 
 class Ami(_Section):
@@ -221,6 +225,13 @@ class WrapUpCode(_Section):
     label: dict[Language, str]
 
 
+class PenaltyStep(_Section):
+    """From this many seconds of waiting on, members up to this penalty are rung, too."""
+
+    after: Annotated[int, Field(ge=1, le=3600)]
+    most: Annotated[int, Field(ge=0, le=100)]
+
+
 class Queue(_Section):
     """A queue of callers, and the rules of its after-call work."""
 
@@ -237,6 +248,10 @@ class Queue(_Section):
     service_level: Annotated[int, Field(ge=1, le=3600)] = 20
     weight: Annotated[int, Field(ge=0, le=100)] = 0
     announce_position: bool = False
+    exit_keys: Annotated[str, Field(pattern=r"^[0-9*#]{0,12}$")] = ""
+    """Keys by which a waiting caller leaves the queue; what they do is said by the flow that sent the caller here."""
+    penalty_steps: tuple[PenaltyStep, ...] = ()
+    """How a caller for whom a flow wants certain skills is offered to more and more agents."""
     wrap_up: Literal["required", "optional", "none"] = "required"
     wrap_up_seconds: Annotated[int, Field(ge=5, le=3600)] | None = None
     """Limit of the after-call work; none: it ends when the agent ends it."""
@@ -264,13 +279,106 @@ class PauseReason(_Section):
     label: dict[Language, str]
 
 
+Level = Literal["none", "number", "pin"]
+"""What a caller has proven: nothing, the customer number, or number and PIN."""
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Span = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+"""``08:00-20:00``, in the office's time zone."""
+
+
+class OpeningException(_Section):
+    """One day that is unlike its weekday."""
+
+    date: datetime.date
+    open: tuple[Span, ...] = ()
+    """Empty: closed all day."""
+
+
+class OpeningHours(_Section):
+    """When somebody is there."""
+
+    name: Name
+    week: dict[Weekday, tuple[Span, ...]]
+    """A weekday that is left out is closed."""
+    holidays: Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | None = None
+    """Public holidays of a country, or of one of its states: ``DE-BY``."""
+    exceptions: tuple[OpeningException, ...] = ()
+
+    @field_validator("holidays")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        country, _, state = (value or "").partition("-")
+        known = list_supported_countries(include_aliases=False)
+        if value is not None and (country not in known or (state and state not in known[country])):
+            have = f" (have: {', '.join(known[country])})" if country in known else ""
+            raise ValueError(f"no public holidays are known for {value!r}{have}; use a code like DE-BY")
+        return value
+
+
+class Transfer(_Section):
+    """Somebody outside the queues whom a flow can put callers through to."""
+
+    name: Name
+    phone: Name | None = None
+    """One of our phones."""
+    number: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{4,14}$")] | None = None
+    """A number outside, reached over the trunk (``pbx.trunk_out``)."""
+    ring_seconds: Annotated[int, Field(ge=5, le=120)] = 25
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Transfer:
+        if (self.phone is None) == (self.number is None):
+            raise ValueError(f"transfers.{self.name}: give either phone or number")
+        return self
+
+
+class Levels(_Section):
+    """What a caller must have proven for what a flow tells or takes. A caller ID alone proves nothing."""
+
+    orders: Level = "number"
+    invoices: Level = "number"
+    customer: Level = "none"
+    requests: Level = "number"
+    bank_details: Level = "pin"
+    returns: Level = "number"
+    complaints: Level = "number"
+
+
 class Flows(_Section):
     """The IVR."""
 
     file: Path | None = None
-    """The flow to run; default: the shipped one."""
+    """The flow to run when none has been published; default: the shipped one."""
     prompts: Path | None = None
     """A folder with recorded prompts that stand in for rendered ones."""
+    constants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], str | int | bool] = {}
+    """Constants that go before those in the flow files: what differs from office to office."""
+    levels: Levels = Levels()
+    http_allow: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+/\S*$")], ...] = ()
+    """Beginnings of the addresses that flows may call, such as ``https://erp.example.org/ivr/``."""
+    http_secret: SecretStr | None = None
+    """Signs those calls (HMAC-SHA256, as the webhook CRM's)."""
+    pin_tries: Annotated[int, Field(ge=1, le=20)] = 5
+    """Wrong PINs in a row that lock a customer's PIN; three times as many lock a caller's number."""
+    pin_lock_minutes: Annotated[int, Field(ge=1, le=10080)] = 60
+    return_seconds: Annotated[int, Field(ge=0, le=3600)] = 300
+    """Who was dropped and calls again within this time has the old place back; 0: never."""
+
+
+class CallBacks(_Section):
+    """Call-backs that callers were promised."""
+
+    allow: tuple[Annotated[str, Field(pattern=r"^\+[0-9]{1,15}$")], ...] = ("+49",)
+    """Beginnings of numbers that may be called: calls out cost money."""
+    caller_number: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{4,14}$")] | None = None
+    """The number that is shown to who is called back."""
+    ring_seconds: Annotated[int, Field(ge=5, le=120)] = 30
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    retry_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
+    web_token: SecretStr | None = None
+    """The bearer token with which the house's website asks for call-backs; none: it cannot."""
+    valid_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    """A promise that could not be kept within this time is given up, and shown as such."""
 
 
 class Log(_Section):
@@ -316,6 +424,11 @@ def _default_pauses() -> tuple[PauseReason, ...]:
     )
 
 
+def _default_hours() -> tuple[OpeningHours, ...]:
+    weekdays: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    return (OpeningHours(name="service", week={**dict.fromkeys(weekdays, ("08:00-20:00",)), "sat": ("09:00-16:00",)}),)
+
+
 class Settings(_Section):
     """Everything that can be set."""
 
@@ -331,13 +444,24 @@ class Settings(_Section):
     phones: tuple[Phone, ...] = ()
     pauses: tuple[PauseReason, ...] = Field(default_factory=_default_pauses)
     flows: Flows = Flows()
+    hours: tuple[OpeningHours, ...] = Field(default_factory=_default_hours)
+    transfers: tuple[Transfer, ...] = ()
+    callbacks: CallBacks = CallBacks()
     log: Log = Log()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Settings:
         queues = [queue.name for queue in self.queues]
         _no_twins("queues", queues)
-        _no_twins("phones", [phone.name for phone in self.phones])
+        phones = [phone.name for phone in self.phones]
+        _no_twins("phones", phones)
+        _no_twins("hours", [hours.name for hours in self.hours])
+        _no_twins("transfers", [transfer.name for transfer in self.transfers])
+        for transfer in self.transfers:
+            if transfer.phone is not None and transfer.phone not in phones:
+                raise ValueError(f"transfers.{transfer.name}.phone names no phone: {transfer.phone!r} (have: {phones})")
+            if transfer.number is not None and self.pbx.trunk_out is None:
+                raise ValueError(f"transfers.{transfer.name}.number needs pbx.trunk_out, the way out")
         if self.pbx.fallback_queue not in queues:
             raise ValueError(f"pbx.fallback_queue names no queue: {self.pbx.fallback_queue!r} (have: {queues})")
         for queue in self.queues:

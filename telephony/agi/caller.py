@@ -19,6 +19,8 @@ from telephony.agi.codec import AgiCommandError, AgiError, Environment, Reply, p
 ALL_DIGITS = "0123456789*#"
 COMMAND_SECONDS = 15.0
 """How long a command that neither plays nor waits may take; Asterisk answers in under a millisecond."""
+SAMPLES = 8000
+"""A second of sound, in which ``endpos`` is counted."""
 PLAY_SECONDS = 180.0
 """How long one sound may play."""
 
@@ -66,6 +68,16 @@ class AgiCaller:
         if first in stop or most == 1:
             return first
         return first + await self._get_data("", most - 1, seconds)
+
+    async def record(self, place: str, longest: int, silence: int) -> int:
+        """See ``Caller.record``. Raises ``CallerGone``: the file is there all the same."""
+        words = ("RECORD", "FILE", place, "wav", ALL_DIGITS, _milliseconds(longest), "0", "BEEP", f"s={silence}")
+        reply = await self._ask(words, longest + COMMAND_SECONDS)
+        _expect_done(reply)
+        if reply.result == "-1":
+            # A hang-up is how most people end; so is a line that went dead.
+            raise CallerGone
+        return (reply.end_position or 0) // SAMPLES
 
     async def set_variables(self, values: Mapping[str, str]) -> None:
         """See ``Caller.set_variables``. Raises ``AgiCommandError`` for a name or value that is not safe."""
@@ -132,9 +144,12 @@ class AgiCaller:
 
 
 def facts_of(environment: Environment) -> CallFacts:
-    """What the AGI environment says of the call. Arguments: our id, the dialled number, the checkpoint."""
+    """What the AGI environment says of the call.
+
+    Arguments: our id, the dialled number, the checkpoint, and how the caller left a queue.
+    """
     values = environment.values
-    arguments = (*environment.arguments, "", "", "")
+    arguments = (*environment.arguments, "", "", "", "")
     return CallFacts(
         conversation=arguments[0] or _known(values.get("agi_uniqueid", "")),
         number=_known(values.get("agi_callerid", "")),
@@ -143,6 +158,7 @@ def facts_of(environment: Environment) -> CallFacts:
         dialled=arguments[1] or _known(values.get("agi_dnid", "")),
         language=values.get("agi_language", ""),
         checkpoint=arguments[2],
+        left_queue=arguments[3],
     )
 
 

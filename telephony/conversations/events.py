@@ -63,6 +63,8 @@ class CallerIdentified:
     customer: str
     certainty: str
     reason: str
+    level: str = "none"
+    """What was proven: ``none``, ``number`` or ``pin``."""
 
 
 @dataclass(frozen=True, slots=True)

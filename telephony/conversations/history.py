@@ -77,6 +77,7 @@ class History:
     customer: str = ""
     certainty: str = ""
     reason: str = ""
+    level: str = "none"
     path: tuple[str, ...] = ()
     language: str = ""
     stints: list[StintRecord] = field(default_factory=list)
@@ -148,6 +149,7 @@ def _fold(history: History, happening: Happening) -> None:
             history.customer = happening.customer
             history.certainty = happening.certainty
             history.reason = happening.reason
+            history.level = happening.level
         case FlowLeft():
             history.path, history.language = happening.path, happening.language
         case QueueJoined():

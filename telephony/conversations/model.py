@@ -115,6 +115,7 @@ class Conversation:
         "answered_by",
         "attempts",
         "channels",
+        "direct",
         "id",
         "inbound",
         "opened",
@@ -134,6 +135,8 @@ class Conversation:
         self.channels: set[str] = set()
         self.queue = ""
         """The queue whose application the caller was found in by a resync; who talks to them does so for that queue."""
+        self.direct = ""
+        """The queue for which one agent is tried before the caller joins it."""
         self.stint: Stint | None = None
         self.attempts: dict[str, Attempt] = {}
         self.talks: dict[str, Talk] = {}

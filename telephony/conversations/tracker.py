@@ -211,7 +211,7 @@ class Tracker:
             if stint.queue == queue and not stint.left_at:
                 return
             self.leave(conversation, StintEnd.LOST if self._lost else StintEnd.OVERFLOW)
-        conversation.stint = Stint(queue, joined_at, channel.uniqueid)
+        conversation.stint, conversation.direct = Stint(queue, joined_at, channel.uniqueid), ""
         self._out.append(QueueJoined(conversation.id, joined_at, queue, position))
 
     def leave(self, conversation: Conversation, end: StintEnd) -> None:

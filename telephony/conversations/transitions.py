@@ -74,7 +74,12 @@ def on_identity(tracker: Tracker, event: AmiEvent) -> None:
     if conversation is not None:
         tracker.emit(
             CallerIdentified(
-                conversation.id, tracker.now, event.get("Customer"), event.get("Certainty"), event.get("Reason")
+                conversation.id,
+                tracker.now,
+                event.get("Customer"),
+                event.get("Certainty"),
+                event.get("Reason"),
+                event.get("Level") or "none",
             )
         )
 
@@ -84,6 +89,13 @@ def on_flow(tracker: Tracker, event: AmiEvent) -> None:
     if conversation is not None:
         path = tuple(node for node in event.get("Path").split(">") if node)
         tracker.emit(FlowLeft(conversation.id, tracker.now, path, event.get_last("Language"), event.get("Route")))
+
+
+def on_direct(tracker: Tracker, event: AmiEvent) -> None:
+    """The dialplan tries one agent before the queue: her phone rings for that queue."""
+    _, conversation = tracker.sight(event)
+    if conversation is not None:
+        conversation.queue = conversation.direct = event.get_last("Queue")
 
 
 def on_queue_exit(tracker: Tracker, event: AmiEvent) -> None:
@@ -133,7 +145,7 @@ def on_dial_begin(tracker: Tracker, event: AmiEvent) -> None:
     if conversation.stint is None and not name.startswith("Local/"):
         uniqueid = event.get("DestUniqueid")
         tracker.attach(tracker.channel(uniqueid, name), conversation.id)
-        tracker.ring(conversation, interface_of(name), "", uniqueid)
+        tracker.ring(conversation, interface_of(name), conversation.direct, uniqueid)
 
 
 def on_dial_end(tracker: Tracker, event: AmiEvent) -> None:
@@ -339,4 +351,5 @@ USER_EVENTS: dict[str, Handler] = {
     "CallfloorIdentity": on_identity,
     "CallfloorFlow": on_flow,
     "CallfloorQueueExit": on_queue_exit,
+    "CallfloorDirect": on_direct,
 }

@@ -26,6 +26,8 @@ class Case:
     number: PhoneNumber
     match: Match = UNKNOWN
     settled: bool = False
+    filed: int = 0
+    """Counts up when a request or a message of this caller came in: what shows them looks again."""
     card: orjson.Fragment | None = None
     """Written once: it is shown many times, and as objects it would take three times the memory."""
     card_state: str = "none"
@@ -59,6 +61,8 @@ class Case:
                 "customer": customer.id if customer is not None else None,
                 "card": self.card,
                 "card_state": self.card_state,
+                "level": self.history.level,
+                "filed": self.filed,
                 "language": self.history.language,
                 "path": self.history.path,
                 "joined_at": self.joined_at,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 Presence = Literal["offline", "ready", "ringing", "talking", "after_call_work", "paused"]
 Certainty = Literal["certain", "likely", "shared", "none", "withheld"]
 Language = Literal["de", "en"]
+Level = Literal["none", "number", "pin"]
 RoleName = Literal["agent", "supervisor", "admin"]
 
 
@@ -51,6 +52,8 @@ class Me(Shape):
     reason: str
     since: float
     queues: list[str]
+    messages: int
+    """Voice messages nobody has heard: the person's own and their queues'."""
     wrap_up: WrapUp | None
 
 
@@ -153,6 +156,10 @@ class PopValue(Shape):
     customer: str | None
     card: CardValue | None
     card_state: Literal["none", "loading", "ready", "failed"]
+    level: Level
+    """What the caller has proven."""
+    filed: int
+    """Counts up when a request or a message of this caller came in: ask for them again."""
     language: str
     path: list[str]
     joined_at: float | None
@@ -173,6 +180,12 @@ class WaitingValue(Shape):
     certainty: Certainty
 
 
+class ClosedValue(Shape):
+    reason: str
+    by: str
+    at: float
+
+
 class OfficeValue(Shape):
     """``office/office``."""
 
@@ -180,6 +193,12 @@ class OfficeValue(Shape):
     crm: Literal["up", "down"]
     outbox_waiting: int
     outbox_dead: int
+    requests: int
+    """Requests of customers that wait for a decision."""
+    callbacks: int
+    """Call-backs that were promised and not kept yet."""
+    closed: ClosedValue | None
+    """The emergency closure, while there is one."""
     pauses: list[CodeLabel]
 
 

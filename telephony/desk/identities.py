@@ -38,14 +38,14 @@ class Identities:
         self._chores = chores
         self._known = known
         self._changed = changed
-        self._proofs: dict[str, Match] = {}
+        self._proofs: dict[str, tuple[Match, str]] = {}
         """Identities proven in the IVR before AMI told us of the conversation."""
 
     def begin(self, case: Case) -> None:
         """A conversation has begun: what was proven already holds, else the number is looked up."""
         proof = self._proofs.pop(case.id, None)
         if proof is not None:
-            self.settle(case, proof)
+            self.settle(case, *proof)
         elif case.history.inbound:
             self.ask(case)
 
@@ -57,18 +57,21 @@ class Identities:
         """Take over an identity that was proven elsewhere."""
         self._chores.start(self.settle_by_id(case, customer, reason), f"identity {case.id}")
 
-    def prove(self, conversation: str, match: Match) -> None:
+    def prove(self, conversation: str, match: Match, level: str) -> None:
         """The caller has proven in the IVR who they are; that outranks the caller ID."""
         case = self._cases.get(conversation)
         if case is None:
-            self._proofs[conversation] = match
-            while len(self._proofs) > 1000:
+            self._proofs[conversation] = (match, level)
+            while len(self._proofs) > EARLY_PROOFS:
                 self._proofs.pop(next(iter(self._proofs)))
         else:
-            self.settle(case, match)
+            self.settle(case, match, level)
 
-    def settle(self, case: Case, match: Match) -> None:
+    def settle(self, case: Case, match: Match, level: str | None = None) -> None:
+        """The customer is known. ``level``: what the caller proved; none: nothing new."""
         case.settled = True
+        if level is not None:
+            case.history.level = level
         if case.lookup is not None:
             case.lookup.cancel()
         case.lookup = self._chores.start(self._fill(case, match), f"card {case.id}")

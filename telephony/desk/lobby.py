@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -10,7 +10,11 @@ from telephony.desk.cases import Case, caller_of
 from telephony.desk.stream import EVERYONE, SUPERVISION, Audience, only, supervision_and
 from telephony.floor.accounts import User
 from telephony.floor.model import Desk, Presence
+from telephony.reception.callbacks import QueueView
+from telephony.reception.switches import Closure
 from telephony.settings import Queue, Settings
+
+AWAY = (Presence.OFFLINE, Presence.PAUSED)
 
 
 class Board(Protocol):
@@ -22,14 +26,17 @@ class Board(Protocol):
 
     def drop(self, kind: str, id: str) -> None: ...
 
+    def value(self, kind: str, id: str) -> Any: ...
+
 
 class _Counts:
     """One queue, counted as things change: five hundred agents are not asked at every call."""
 
-    __slots__ = ("ready", "talking", "waiting")
+    __slots__ = ("ready", "staffed", "talking", "waiting")
 
     def __init__(self) -> None:
         self.ready = 0
+        self.staffed = 0
         self.talking = 0
         self.waiting: dict[str, float] = {}
 
@@ -55,6 +62,7 @@ class Lobby:
         self._users: dict[str, User] = {}
         self._watchers: dict[str, Audience] = {}
         self._presence: dict[str, Presence] = {}
+        self._messages: dict[str, int] = {}
         self._here: set[str] = set()
         """Who has a desk open, and so has an entity ``me``."""
         self._office: dict[str, Any] = {
@@ -62,6 +70,9 @@ class Lobby:
             "crm": "up",
             "outbox_waiting": 0,
             "outbox_dead": 0,
+            "requests": 0,
+            "callbacks": 0,
+            "closed": None,
             "pauses": self._pauses,
         }
         for queue in self._queues.values():
@@ -91,6 +102,7 @@ class Lobby:
             "role": str(user.role),
             "language": user.language,
             "interface": user.interface,
+            "messages": self._messages.get(login, 0),
             "wrap_up": None
             if due is None
             else {
@@ -133,6 +145,7 @@ class Lobby:
             if counts is None:
                 continue
             counts.ready += (presence is Presence.READY) - (before is Presence.READY)
+            counts.staffed += (presence not in AWAY) - (before not in AWAY)
             counts.talking += (presence is Presence.TALKING) - (before is Presence.TALKING)
             self._put_queue(self._queues[membership.queue])
 
@@ -165,6 +178,17 @@ class Lobby:
 
     def waiting(self, queue: str) -> int:
         return len(self._counts[queue].waiting)
+
+    def queues(self) -> dict[str, QueueView]:
+        """The queues as they are now."""
+        return {
+            name: QueueView(list(counts.waiting.values()), counts.ready, counts.staffed)
+            for name, counts in self._counts.items()
+        }
+
+    def users(self) -> Mapping[str, User]:
+        """Everybody, by log-in."""
+        return self._users
 
     def _put_waiting(self, queue: str, case: Case, at: float) -> None:
         self._board.put_lazily("waiting", case.id, partial(self._waiting, queue, case, at), SUPERVISION)
@@ -204,6 +228,23 @@ class Lobby:
 
     def outbox(self, waiting: int, dead: int) -> None:
         self._lamp(outbox_waiting=waiting, outbox_dead=dead)
+
+    def waits_for_people(self, requests: int, callbacks: int, closed: Closure | None) -> None:
+        """Requests to decide on, call-backs that were promised, and the emergency closure."""
+        shown = {"reason": closed.reason, "by": closed.by, "at": closed.at} if closed is not None else None
+        self._lamp(requests=requests, callbacks=callbacks, closed=shown)
+
+    def messages(self, unheard: tuple[Mapping[str, int], Mapping[str, int]]) -> None:
+        """Voice messages nobody has heard, by agent and by queue: each person sees the number of their own."""
+        agents, queues = unheard
+        for login in self._here:
+            user = self._users[login]
+            count = agents.get(login, 0) + sum(queues.get(one.queue, 0) for one in user.queues)
+            if self._messages.get(login, 0) != count:
+                self._messages[login] = count
+                mine = self._board.value("me", login)
+                if mine is not None:
+                    self._board.put("me", login, {**mine, "messages": count}, only(login))
 
     def _lamp(self, **lamps: object) -> None:
         if any(self._office[lamp] != value for lamp, value in lamps.items()):

@@ -291,9 +291,16 @@ class LiveOffice:
 
     # --- who calls --------------------------------------------------------------------------------------------
 
-    def prove(self, conversation: str, match: Match) -> None:
+    def prove(self, conversation: str, match: Match, level: str) -> None:
         """The caller has proven in the IVR who they are; that outranks the caller ID."""
-        self._identities.prove(conversation, match)
+        self._identities.prove(conversation, match, level)
+
+    def filed(self, conversation: str) -> None:
+        """A request or a message of this caller came in."""
+        case = self.cases.get(conversation)
+        if case is not None:
+            case.filed += 1
+            self._changed(case)
 
     def _known(self, case: Case) -> None:
         """Who calls has become clearer."""

@@ -166,6 +166,42 @@ CATALOGUE: dict[str, Entry] = {
         404, "Eintrag unbekannt", "Diesen Eintrag gibt es im Ausgang nicht (mehr).",
         "Item unknown", "There is no such item in the outbox (any more).",
     ),
+    "request-unknown": _entry(
+        404, "Anliegen unbekannt", "Dieses Anliegen gibt es nicht.",
+        "Request unknown", "There is no such request.",
+    ),
+    "request-decided": _entry(
+        409, "Schon entschieden", "Über dieses Anliegen hat „{by}“ schon entschieden.",
+        "Already decided", "“{by}” has already decided on this request.",
+    ),
+    "message-unknown": _entry(
+        404, "Nachricht unbekannt", "Diese Nachricht gibt es nicht, oder sie ist für jemand anderen.",
+        "Message unknown", "There is no such message, or it is for somebody else.",
+    ),
+    "callback-unknown": _entry(
+        404, "Rückruf unbekannt", "Diesen Rückruf gibt es nicht (mehr).",
+        "Call-back unknown", "There is no such call-back (any more).",
+    ),
+    "queue-unknown": _entry(
+        422, "Warteschlange unbekannt", "Die Warteschlange „{queue}“ gibt es nicht.",
+        "Queue unknown", "There is no queue “{queue}”.",
+    ),
+    "number-not-callable": _entry(
+        422, "Nummer nicht erlaubt", "Diese Nummer ist ungültig, oder sie darf nicht angerufen werden.",
+        "Number not allowed", "This number is not valid, or may not be called.",
+    ),
+    "web-token-wrong": _entry(
+        401, "Kein Zugang", "Das Token fehlt oder ist falsch (callbacks.web_token).",
+        "No access", "The token is missing or wrong (callbacks.web_token).",
+    ),
+    "flow-version-unknown": _entry(
+        404, "Version unbekannt", "Die Version {version} des Ablaufs „{flow}“ gibt es nicht.",
+        "Version unknown", "There is no version {version} of the flow “{flow}”.",
+    ),
+    "pin-too-simple": _entry(
+        422, "PIN zu einfach", "Diese PIN würde jeder zuerst probieren. Bitte eine andere wählen.",
+        "PIN too simple", "This PIN is the first that anybody would try. Please choose another.",
+    ),
     "pbx-down": _entry(
         503, "Telefonanlage nicht erreichbar", "Die Verbindung zur Telefonanlage fehlt. Sie wird wieder aufgebaut.",
         "Telephone system unreachable", "The connection to the telephone system is down. It is being restored.",

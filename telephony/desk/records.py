@@ -30,6 +30,7 @@ from telephony.floor.tables import AgentState
 from telephony.settings import Settings
 
 log = structlog.get_logger(__name__)
+_CONVERSATION = table_of(Conversation)
 
 BATCH_SECONDS = 0.25
 RETRY_SECONDS = 1.0
@@ -142,6 +143,7 @@ class Records:
             customer_name=customer.name if customer is not None else "",
             certainty=str(case.match.certainty),
             reason=case.match.reason,
+            level=history.level,
             queue=stint.queue if stint is not None else talk.queue if talk is not None else "",
             agent=self._login(case, talk.interface) if talk is not None else "",
             interface=talk.interface if talk is not None else "",
@@ -171,6 +173,17 @@ class Records:
 
     def _login(self, case: Case, interface: str) -> str:
         return (case.agents or {}).get(interface) or self._agent_at(interface)
+
+    async def last_agent(self, customer: str) -> str:
+        """Who talked to this customer last; empty: nobody. Raises ``DatabaseError``."""
+        query = (
+            select(_CONVERSATION.c.agent)
+            .where(_CONVERSATION.c.customer_id == customer, _CONVERSATION.c.agent != "")
+            .order_by(_CONVERSATION.c.started_at.desc())
+            .limit(1)
+        )
+        async with self._database.session() as session:
+            return str((await (await session.connection()).execute(query)).scalar() or "")
 
     # --- wrap-ups ---------------------------------------------------------------------------------------------
 
@@ -375,6 +388,7 @@ class Records:
             customer=row.customer_id or "",
             certainty=row.certainty,
             reason=row.reason,
+            level=row.level,
             path=tuple(row.path),
             language=row.language,
             stints=[StintRecord(row.queue, row.queued_at)] if row.queue and row.queued_at is not None else [],

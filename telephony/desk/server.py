@@ -13,7 +13,7 @@ import asyncio
 import ipaddress
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -77,6 +77,7 @@ class DeskServer:
         clock: Callable[[], float] = time.time,
         static: Path = STATIC,
         sockets_per_person: int = SOCKETS_PER_PERSON,
+        more: Sequence[Route] = (),
     ) -> None:
         self.accounts = accounts
         self.office = office
@@ -89,7 +90,7 @@ class DeskServer:
         self.sockets = Sockets(sockets_per_person, on_slow=slow.inc)
         Gauge("callfloor_desk_sockets", "Open desks", registry=registry).set_function(lambda: len(self.sockets))
         Gauge("callfloor_desk_seq", "Number of the last change", registry=registry).set_function(lambda: board.seq)
-        self.routes = (*Api(self).routes(), *Pages(static).routes())
+        self.routes = (*Api(self).routes(), *more, *Pages(static).routes())
         self.openapi = orjson.dumps(openapi.document(self.routes, version("callfloor")))
         self.app = web.Application(middlewares=[self._as_problems], client_max_size=BODY_LIMIT)
         self.app.on_response_prepare.append(self._add_headers)

@@ -88,7 +88,7 @@ class Takeover:
             return
         live = case.history
         live.opened_at, live.path, live.language = earlier.opened_at, earlier.path, earlier.language
-        live.stints = earlier.stints
+        live.stints, live.level = earlier.stints, earlier.level
         live.talks = [talk for talk in earlier.talks if talk.ended_at is not None]
         if earlier.customer and earlier.certainty == Certainty.CERTAIN and not case.settled:
             self._office.confirm(case, earlier.customer, earlier.reason)

@@ -6,7 +6,8 @@ from alembic import context
 from sqlmodel import SQLModel
 
 # The models register themselves.
-import telephony.floor.tables  # noqa: F401
+import telephony.floor.tables
+import telephony.reception.tables  # noqa: F401
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -109,6 +109,8 @@ def render(settings: Settings, secrets: Secrets, image: Image, folders: Folders)
         "pbx": settings.pbx,
         "ami": settings.ami,
         "queues": settings.queues,
+        "transfers": settings.transfers,
+        "callbacks": settings.callbacks,
         "phones": settings.phones,
         "keypad": keypad(settings),
         "agi_servers": agi_servers(settings),

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from ivr_flows import CUSTOMER_CARE
-from ivr_flows.engine import Outcome
+from ivr_flows import FRONT_DESK, ports
 from ivr_flows.phrases import phrases
-from ivr_flows.ports import CallFacts, Recognition, Route
+from ivr_flows.ports import CallFacts, Finding, Question, Recognition, Route, Standing
 from ivr_flows.prompts import Espeak, PromptLibrary
 from ivr_flows.runner import run
 from ivr_flows.schema import Flow, load, parse
+from ivr_flows.state import Outcome
 from telephony.agi import AgiCaller, AgiServer
 from telephony.pbx.callers import call, raw_rtp_allowed
 from telephony.pbx.image import Image
@@ -32,7 +32,7 @@ from telephony.settings import Settings
 
 pytestmark = pytest.mark.asterisk
 
-CARE = load(CUSTOMER_CARE)
+DESK = load(FRONT_DESK)
 ONE_QUESTION = """
 callfloor_flow: 1
 name: question
@@ -41,7 +41,7 @@ default: {queue: service}
 start: ask
 nodes:
   ask:
-    type: collect
+    type: authenticate
     text: {de: Bitte geben Sie jetzt in aller Ruhe Ihre Kundennummer ein und schließen Sie mit der Raute-Taste ab.}
     seconds: 3
     skip: SKIP
@@ -62,20 +62,19 @@ def tcp_port() -> int:
 
 @dataclass
 class Book:
-    """One known number, and every customer number that is typed."""
+    """An office that knows one number, and every customer number that is typed."""
 
     typed: list[str] = field(default_factory=list)
 
-    async def recognise(self, facts: CallFacts) -> Recognition:
-        if facts.presentation.startswith("prohib"):
-            return Recognition("withheld", "number not shown")
-        if facts.number == "+4930555010":
-            return Recognition("certain", "number", "id-2", "Eric", "en")
-        return Recognition("none", "unknown number")
-
-    async def by_customer_number(self, facts: CallFacts, digits: str) -> Recognition:
-        self.typed.append(digits)
-        return CUSTOMER
+    async def answer(self, standing: Standing, question: Question) -> Finding:
+        if isinstance(question, ports.WhoHasNumber):
+            self.typed.append(question.digits)
+            return Finding("known", {}, CUSTOMER)
+        if standing.facts.presentation.startswith("prohib"):
+            return Finding("withheld", {}, Recognition("withheld", "number not shown"))
+        if standing.facts.number == "+4930555010":
+            return Finding("known", {}, Recognition("certain", "number", "id-2", "Eric", "en"))
+        return Finding("unknown", {}, Recognition("none", "unknown number"))
 
 
 @dataclass
@@ -136,7 +135,7 @@ async def office(
     settings = pbx_settings(agi={"second": f"127.0.0.1:{tcp_port()}"})
     espeak = Espeak(command=image.command("espeak-ng"), environment=image.env)
     prompts = PromptLibrary(sounds, espeak, espeak.voice)
-    for flow in (CARE, ASK, ASK_OR_SKIP):
+    for flow in (DESK, ASK, ASK_OR_SKIP):
         await prompts.prepare(flow)
     return Office(await start_asterisk(settings), settings, image, prompts)
 
@@ -156,7 +155,7 @@ async def caller(office: Office, number: str | None, *keys: Keys, **how: object)
 
 
 async def test_the_synthesiser_made_a_sound_for_every_phrase(office: Office) -> None:
-    sizes = {phrase: os.stat(office.prompts.sound(phrase) + ".wav").st_size for phrase in phrases(CARE)}
+    sizes = {phrase: os.stat(office.prompts.sound(phrase) + ".wav").st_size for phrase in phrases(DESK)}
     assert all(8000 < size < 400_000 for size in sizes.values()), sizes
 
 
@@ -164,7 +163,7 @@ async def test_a_known_caller_goes_to_the_queue_in_her_language(
     office: Office, raw_ami: Callable[[Asterisk], Awaitable[Any]]
 ) -> None:
     ami = await raw_ami(office.asterisk)
-    async with office.serving(CARE), caller(office, "+4930555010"):
+    async with office.serving(DESK), caller(office, "+4930555010"):
         outcome = await office.outcome()
         assert outcome.path == ("greeting", "recognise", "privacy", "to_service")
         identity = await ami.event("UserEvent", UserEvent="CallfloorIdentity")
@@ -179,7 +178,7 @@ async def test_a_known_caller_goes_to_the_queue_in_her_language(
 async def test_a_withheld_caller_types_her_number_ahead(office: Office) -> None:
     # Every key falls into a prompt: language, notice (which none ends), question.
     keys = (Keys(4.5, "1"), Keys(11.0, "4711#"))
-    async with office.serving(CARE), caller(office, "+4930555011", *keys, withheld="privacy"):
+    async with office.serving(DESK), caller(office, "+4930555011", *keys, withheld="privacy"):
         outcome = await office.outcome()
         assert office.book.typed == ["4711"]
         assert (outcome.route, outcome.recognition) == (Route("service", 10, "de"), CUSTOMER)
@@ -213,7 +212,7 @@ async def test_a_sound_that_is_missing_costs_nobody_the_queue(office: Office) ->
 
 async def test_the_second_server_goes_on_where_the_first_one_died(office: Office) -> None:
     assert office.settings.agi.second is not None
-    second = AgiServer(office.settings.agi, office.handler(CARE))
+    second = AgiServer(office.settings.agi, office.handler(DESK))
     await second.start(port=int(office.settings.agi.second.rpartition(":")[2]))
     heard = asyncio.Event()
 
@@ -224,7 +223,7 @@ async def test_the_second_server_goes_on_where_the_first_one_died(office: Office
 
     first = AgiServer(
         office.settings.agi,
-        lambda line, facts: run(CARE, facts, Listening(line._ask), office.book, office.prompts.sound),
+        lambda line, facts: run(DESK, facts, Listening(line._ask), office.book, office.prompts.sound),
     )
     await first.start()
     try:

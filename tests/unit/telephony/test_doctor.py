@@ -25,7 +25,7 @@ def findings(callfloor: Callable[..., Any], **variables: object) -> dict[str, st
 
 def test_a_machine_on_which_nothing_is_there(callfloor: Callable[..., Any]) -> None:
     found = findings(callfloor, ami__port=1)
-    assert found["flow"] == "ok   flow: customer-care is sound"
+    assert found["flow"] == "ok   flow: front-desk is sound"
     assert found["database"].endswith("is empty; run: callfloor db upgrade")
     assert found["asterisk"].startswith("BAD  asterisk: Asterisk at 127.0.0.1:1 cannot be reached")
     assert found["asterisk"].endswith("start it (callfloor pbx run), or correct ami.host and ami.port")

@@ -288,10 +288,10 @@ async def test_a_crm_that_is_down_and_comes_back(stage: Stage, monkeypatch: pyte
 async def test_an_identity_proven_in_the_ivr_outranks_the_caller_id(stage: Stage, before: bool) -> None:
     proven = Match(Certainty.CERTAIN, "customer_number", (KONRAD,), "played")
     if before:
-        stage.office.prove(CALL, proven)
+        stage.office.prove(CALL, proven, "number")
     stage.call()
     if not before:
-        stage.office.prove(CALL, proven)
+        stage.office.prove(CALL, proven, "number")
     stage.ring()
     await stage.until(lambda: stage.pop()["card_state"] == "ready")
     assert stage.pop()["customer"] == KONRAD.id
@@ -672,7 +672,7 @@ async def test_a_call_whose_end_nobody_saw_is_closed_and_written_up(stage: Stage
 
 async def test_a_call_that_went_on_keeps_its_beginning_path_and_identity(stage: Stage, again: Any) -> None:
     stage.call(presentation="prohib", name="")
-    stage.office.prove(CALL, Match(Certainty.CERTAIN, "customer_number", (MIRA,), "played"))
+    stage.office.prove(CALL, Match(Certainty.CERTAIN, "customer_number", (MIRA,), "played"), "number")
     stage.happen(FlowLeft(CALL, stage.now, ("greeting", "customer_number"), "en", "service"))
     stage.ring()
     stage.now += 5

@@ -117,7 +117,7 @@ def test_the_dialplan_tries_both_servers_and_knows_every_queue() -> None:
     first, second = plan.index("agi://10.0.0.1:4573/ivr"), plan.index("agi://10.0.0.2:4574/ivr")
     assert first < second < plan.index("callfloor-fallback,start,1")
     assert "Set(TIMEOUT(absolute)=42)" in plan
-    assert "Queue(service,tck,,,77)" in plan
+    assert 'Queue(service,tck,,,${IF($["${CALLFLOOR_WAIT}" = ""]?77:${CALLFLOOR_WAIT})})' in plan
     assert "callfloor-route,sales,1" in plan
     assert "exten => q-sales,1" in plan
 
