@@ -17,10 +17,11 @@ from typing import Literal, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from crm_bridge.database import Database
-from crm_bridge.tables import CallerPin, PinGuard
+from crm_bridge.tables import CallerPin, PinGuard, table_of
 
 LEAST = 4
 MOST = 8
@@ -121,8 +122,12 @@ class Pins:
         """Count the attempt on all keys; False, and nothing counted, where one of them is locked."""
         now = self._clock()
         async with self._database.transaction() as session:
+            # A row must be there to be locked: else all who come first at once would find nothing, and count one.
+            insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+            rows = [{"key": key, "count": 0, "last": 0.0, "locked_until": 0.0} for key, _ in sorted(keys)]
+            await session.exec(insert(table_of(PinGuard)).values(rows).on_conflict_do_nothing())
             changed = []
-            for key, tries in keys:
+            for key, tries in sorted(keys):
                 row = await session.get(PinGuard, key, with_for_update=True)
                 before = Guard() if row is None else Guard(row.count, row.last, row.locked_until)
                 after = attempted(before, tries, self._lock, now)

@@ -122,6 +122,8 @@ def _happens(node: Node, branch: str) -> bool:
         return node.skip is not None
     if isinstance(node, nodes.Authenticate) and branch in ("locked", "no_pin"):
         return node.pin_text is not None
+    if isinstance(node, nodes.LookUp) and branch == "refused":
+        return node.what != "queue"  # that one tells nothing of anybody
     if isinstance(node, nodes.ToQueue) and branch in ("overflow", "empty", "full"):
         # Without any of them the caller does not come back: the dialplan says good-bye.
         return returns(node)

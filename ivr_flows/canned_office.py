@@ -34,7 +34,7 @@ RECORDS: Mapping[str, Mapping[str, Value]] = {
     },
     "customer": {"number": "204117", "language": "de", "blocked": False},
     "requests": {"count": 1, "kind": "return", "status": "pending", "filed_on": "2026-11-20", "reference": "1000001"},
-    "queue": {"waiting": 2, "minutes": 3, "ready": 4},
+    "queue": {"waiting": 2, "minutes": 1, "ready": 4},
 }
 """What look-ups bring, where the script says nothing else. Amounts in hundredths."""
 NEXT_OPENING: Mapping[str, Value] = {"reason": "", "opens_on": "2026-11-30", "opens_at": "08:00"}

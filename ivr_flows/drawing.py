@@ -52,6 +52,7 @@ TEXT_WIDTH = 200.0
 LABEL_WIDTH = 130.0
 TEXT_LINES = 2
 LEGEND_WIDTH = 560.0
+TITLE_WIDTH = 240.0
 
 
 def svg(flow: Flow, counts: Counts | None = None, now: Now | None = None) -> str:
@@ -114,9 +115,10 @@ class _Drawing:
             {(one.source, one.target): sizes[one.source, one.target] for one in self._leaves},
         )
         self._frame = MARGIN if panel.caller else 0.0
-        heading = width_of(panel.title, NAME, bold=True) if panel.caller else 0.0
+        self._title = wrapped(panel.title, max(self._layout.width, TITLE_WIDTH), SMALL, 4) if panel.caller else []
+        heading = max((width_of(line, SMALL) for line in self._title), default=0.0)
         self.width = max(self._layout.width, heading) + 2 * self._frame
-        self.height = self._layout.height + 2 * self._frame + (LEAD if panel.caller else 0.0)
+        self.height = self._layout.height + 2 * self._frame + LEAD * len(self._title)
 
     def drawn(self, most: int) -> Iterator[str]:
         """``most``: the count of the thickest line in the whole picture."""
@@ -125,8 +127,9 @@ class _Drawing:
                 f'<rect width="{self.width:.1f}" height="{self.height:.1f}" rx="8" fill="none" stroke="{FRAME}" '
                 'stroke-width="1.5"/>'
             )
-            yield _words(self.panel.title, MARGIN, 22, NAME, bold=True)
-            yield f'<g transform="translate({self._frame} {self._frame + LEAD})">'
+            for index, line in enumerate(self._title):
+                yield _words(line, MARGIN, 22 + LEAD * index, SMALL, bold=not index)
+            yield f'<g transform="translate({self._frame} {self._frame + LEAD * len(self._title)})">'
         yield from self._all_lines(most)
         for one in self.panel.arrows:
             yield from self._drawn_label(one)

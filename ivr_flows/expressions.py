@@ -130,11 +130,28 @@ def _template(source: str) -> Template:
 def check_expression(source: str) -> None:
     """Raise ``ExpressionError`` when ``source`` is no expression."""
     _expression(source)
+    _refuse_spoken("{{ " + source + " }}")
 
 
 def check_template(source: str) -> None:
-    """Raise ``ExpressionError`` when ``source`` is no template."""
+    """Raise ``ExpressionError`` when ``source`` is no template of a value."""
     _template(source)
+    _refuse_spoken(source)
+
+
+def check_text(source: str) -> None:
+    """Raise ``ExpressionError`` when ``source`` is no template of something that is said."""
+    for piece in pieces(source):
+        if isinstance(piece, tuple):
+            _refuse_spoken("{{" + piece[0] + "}}", but_at_its_end=True)
+        else:
+            _refuse_spoken(piece)
+
+
+def _refuse_spoken(template: str, *, but_at_its_end: bool = False) -> None:
+    found = [one.name for one in _SANDBOX.parse(template).find_all(nodes.Filter) if one.name in SPOKEN]
+    if len(found) > but_at_its_end:
+        raise ExpressionError(f"{found[-1]!r} is for what is said, at the end of an expression")
 
 
 def evaluate(source: str, values: Values) -> Any:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass as model
 
-from ivr_flows.expressions import ExpressionError, check_expression, check_template
+from ivr_flows.expressions import ExpressionError, check_expression, check_template, check_text
 
 Language = Literal["de", "en"]
 LANGUAGES: tuple[str, ...] = get_args(Language)
@@ -36,20 +36,34 @@ def _template(source: str) -> str:
     return source
 
 
+def _text(source: str) -> str:
+    try:
+        check_text(source)
+    except ExpressionError as wrong:
+        raise ValueError(str(wrong)) from None
+    return source
+
+
 NodeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 QueueName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,38}$")]
 ValueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Expression = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_expression)]
 Template = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_template)]
-Texts = Annotated[dict[Language, Template], Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_text)]
+Texts = Annotated[dict[Language, Text], Field(min_length=1)]
 """What is said, by language."""
-Digit = Annotated[str, Field(pattern=r"^[0-9*#]$")]
+Digit = Annotated[str, Field(pattern=r"^[0-9*]$")]
+"""``#`` ends an input, so it cannot be one."""
+QueueKey = Annotated[str, Field(pattern=r"^[0-9*#]$")]
 Seconds = Annotated[int, Field(ge=1, le=60)]
 Tries = Annotated[int, Field(ge=1, le=9)]
 Visits = Annotated[int, Field(ge=1, le=50)]
 Priority = Annotated[int, Field(ge=0, le=1000)]
 Length = Annotated[int, Field(ge=1, le=32)]
-Scalar = Annotated[str, Field(max_length=200)] | Annotated[int, Field(ge=-(10**9), le=10**9)] | bool
+Whole = Annotated[int, Field(ge=-(10**9), le=10**9)]
+Scalar = Annotated[str, Field(max_length=200)] | Whole | bool
+Given = Annotated[str, Field(max_length=200), AfterValidator(_template)] | Whole | bool
+"""A plain value, or a template that makes one."""
 
 
 @model(frozen=True, config=STRICT, kw_only=True)
@@ -176,7 +190,7 @@ class LookUp(_Node):
     what: ValueName
     """``orders``, ``invoices``, ``customer``, ``queue`` or ``requests``."""
     into: ValueName
-    arguments: Annotated[dict[ValueName, Scalar], Field(max_length=8)] = field(default_factory=dict)
+    arguments: Annotated[dict[ValueName, Given], Field(max_length=8)] = field(default_factory=dict)
     """Plain values, or ``{{ expressions }}``."""
     next: NodeId | None = None
     none: NodeId | None = None
@@ -191,7 +205,7 @@ class Request(_Node):
 
     type: Literal["request"]
     kind: Literal["bank_details", "return", "complaint"]
-    fields: Annotated[dict[ValueName, Scalar], Field(max_length=8)] = field(default_factory=dict)
+    fields: Annotated[dict[ValueName, Given], Field(max_length=8)] = field(default_factory=dict)
     """Plain values, or ``{{ expressions }}``; what was collected ``secure`` is stored encrypted."""
     next: NodeId | None = None
     refused: NodeId | None = None
@@ -263,7 +277,7 @@ class Set(_Node):
     """Set values: plain ones, or ``{{ expressions }}``."""
 
     type: Literal["set"]
-    values: Annotated[dict[ValueName, Scalar], Field(min_length=1, max_length=16)]
+    values: Annotated[dict[ValueName, Given], Field(min_length=1, max_length=16)]
     next: NodeId | None = None
 
 
@@ -274,7 +288,7 @@ class Http(_Node):
     type: Literal["http"]
     url: Template
     method: Literal["GET", "POST"] = "POST"
-    body: Annotated[dict[ValueName, Scalar], Field(max_length=16)] = field(default_factory=dict)
+    body: Annotated[dict[ValueName, Given], Field(max_length=16)] = field(default_factory=dict)
     take: Annotated[list[ValueName], Field(max_length=16)] = field(default_factory=list)
     """Which values of the answer to keep."""
     into: ValueName

@@ -87,8 +87,8 @@ def _holiday(where: str | None, date: datetime.date, language: str) -> str:
     if where is None:
         return ""
     country, _, state = where.partition("-")
-    # The library has German names in German and English; where it lacks a language it takes the country's own.
-    tongue = {"en": "en_US"}.get(language)
+    # Without a language the library would take the machine's; one it lacks becomes the country's own.
+    tongue = {"de": "de", "en": "en_US"}.get(language, "de")
     try:
         found = country_holidays(country, subdiv=state or None, years=date.year, language=tongue)
     except NotImplementedError:

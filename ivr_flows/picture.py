@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal, TypeAlias
 
 from ivr_flows import nodes, phrases
@@ -105,10 +106,10 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One file's nodes: the flow itself, or a sub-flow where it is called."""
+    """One file's nodes: the flow itself, or a sub-flow."""
 
     caller: str
-    """The id of the node that calls the sub-flow; empty: this is the flow itself."""
+    """The id of the first node that calls the sub-flow; empty: this is the flow itself."""
     title: str
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
@@ -130,9 +131,27 @@ def thickness(count: int | None, most: int) -> float:
 
 
 def panels(flow: Flow, counts: Counts | None = None, now: Now | None = None) -> tuple[Panel, ...]:
-    """The flow, then each sub-flow in the order of the files."""
-    callers = [""] + [name for name, node in flow.nodes.items() if isinstance(node, nodes.SubFlow)]
-    return tuple(_panel(flow, caller, counts, now or {}) for caller in callers)
+    """The flow, then each sub-flow once, with the counts of all who call it."""
+    callers: dict[str, list[str]] = {"": [""]}
+    for name, node in flow.nodes.items():
+        if isinstance(node, nodes.SubFlow):
+            callers.setdefault(node.flow, []).append(name)
+    return tuple(
+        reduce(_together, (_panel(flow, caller, counts, now or {}) for caller in found)) for found in callers.values()
+    )
+
+
+def _together(first: Panel, other: Panel) -> Panel:
+    """Two callers of the same sub-flow as one: the same boxes and arrows, so what was counted is added."""
+    boxes = tuple(
+        replace(box, now=box.now + more.now, came=box.came + more.came, gave_up=box.gave_up + more.gave_up)
+        for box, more in zip(first.boxes, other.boxes, strict=True)
+    )
+    arrows = tuple(
+        arrow if arrow.count is None else replace(arrow, count=arrow.count + (more.count or 0))
+        for arrow, more in zip(first.arrows, other.arrows, strict=True)
+    )
+    return replace(first, title=f"{first.title}, {other.caller}", boxes=boxes, arrows=arrows)
 
 
 def kind_of(node: Node) -> Kind:
@@ -152,7 +171,7 @@ def _panel(flow: Flow, caller: str, counts: Counts | None, now: Now) -> Panel:
     if caller:
         node = flow.nodes[caller]
         assert isinstance(node, nodes.SubFlow)
-        start, title = node.next, f"{caller}: {node.flow}"
+        start, title = node.next, f"{node.flow} for {caller}"
     else:
         start, title = flow.document.start, flow.document.name
         if flow.document.hangup in inside:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as model
@@ -233,12 +233,18 @@ def _document(text: str, file: str) -> tuple[Document, Mapping[yaml_text.Path, P
         # By way of JSON, because only there strict means "no guessing of types" and nothing more.
         return _adapter().validate_json(meaning.encode()), tree.places, meaning
     except ValidationError as invalid:
-        raise FlowError(_problems(invalid, tree.places, file)) from invalid
+        raise FlowError(problems_of(invalid, tree.places, file)) from invalid
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of flow files, for editors."""
     schema = _adapter().json_schema()
+    for kind in get_args(Node):
+        # Pydantic reads the docstrings of a class's own fields only.
+        for base in kind.__mro__[1:-1]:
+            for key, told in TypeAdapter(base).json_schema()["properties"].items():
+                if "description" in told:
+                    schema["$defs"][kind.__name__]["properties"][key].setdefault("description", told["description"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Callfloor flow"}
 
 
@@ -251,7 +257,7 @@ def _unreadable(path: Path, message: str) -> FlowError:
     return FlowError((Problem(str(path), Place(1, 1), message),))
 
 
-def _problems(invalid: ValidationError, places: Mapping[yaml_text.Path, Place], file: str) -> tuple[Problem, ...]:
+def problems_of(invalid: ValidationError, places: Mapping[yaml_text.Path, Place], file: str) -> tuple[Problem, ...]:
     found = set()
     for error in invalid.errors(include_url=False, include_input=False):
         loc = tuple(str(part) for part in error["loc"])

@@ -301,7 +301,7 @@ def _read(data: Any, places: Mapping[yaml_text.Path, Place], flow: Flow, file: s
     try:
         document = _adapter().validate_json(json.dumps(data))
     except ValidationError as invalid:
-        raise FlowError(schema._problems(invalid, places, file)) from invalid
+        raise FlowError(schema.problems_of(invalid, places, file)) from invalid
     scripts = Scripts(document.callers, file, places)
     problems = tuple(
         sorted(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from ivr_flows.branches import BRANCHES, follow
+from ivr_flows.branches import BRANCHES, edges, follow
 from ivr_flows.expressions import ExpressionError, Values
 from ivr_flows.nodes import Node
 from ivr_flows.ports import Finding, Question, Recognition, Route, Standing, Value
@@ -80,8 +80,10 @@ def leave(flow: Flow, state: State, branch: str) -> Next:
 
 
 def leave_as_found(flow: Flow, state: State, finding: Finding) -> Next:
-    """Leave by the branch the office names; one that this kind of node does not have is a failure."""
-    if finding.branch in (names[0] for names in BRANCHES[type(flow.nodes[state.node])]):
+    """Leave by the branch the office names; one that this node does not have is a failure."""
+    node = flow.nodes[state.node]
+    own = {names[0] for names in BRANCHES[type(node)]} & {edge.branch for edge in edges(node)}
+    if finding.branch in own:
         return leave(flow, state, finding.branch)
     return fail(flow, state, "the office gave an answer that is none")
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
-from ivr_flows import drawing, schema, scripts
+from ivr_flows import schema, scripts
 from ivr_flows.checks import House, check
 from ivr_flows.coverage import Coverage
+from ivr_flows.drawing import mermaid, svg
 from ivr_flows.runs import Run
 from ivr_flows.scripts import Script, Scripts
 from ivr_flows.simulator import simulate
@@ -111,7 +112,7 @@ def _complaints(told: Scripts, name: str, run: Run) -> list[str]:
 def draw_command(file: Path, form: str, target: Path | None) -> None:
     """Draw a FLOW as an SVG picture or as a Mermaid diagram."""
     loaded = schema.load(file)
-    drawn = drawing.svg(loaded) if form == "svg" else drawing.mermaid(loaded)
+    drawn = svg(loaded) if form == "svg" else mermaid(loaded)
     if target is None:
         click.echo(drawn, nl=not drawn.endswith("\n"))
         return

@@ -88,13 +88,14 @@ async def call(
     keys: Sequence[Keys] = (),
     hang_up_after: float | None = None,
     dtmf: DtmfWay = "info",
+    says: bytes = _SILENCE,
     deadline: float = 120.0,
 ) -> Outcome:
     """Call in from the trunk and stay until it is over.
 
     ``number`` is the caller's, ``dial`` the one she dials; ``headers`` go along in her INVITE. ``dtmf="rtp"`` sends
-    keys as RFC 4733 telephone events, which needs ``raw_rtp_allowed``. Raises ``CallError`` when there is no end
-    within ``deadline`` seconds.
+    keys as RFC 4733 telephone events, which needs ``raw_rtp_allowed``. ``says``: A-law samples, over and over. Raises
+    ``CallError`` when there is no end within ``deadline`` seconds.
     """
     pbx = settings.pbx
     mark = (pbx.trunk_match_header,) if pbx.trunk_match_header else ()
@@ -103,8 +104,8 @@ async def call(
     speaks = not (keys and dtmf == "rtp")
     with tempfile.TemporaryDirectory(prefix="callfloor-call-") as work:
         folder = Path(work)
-        (folder / "silence.al").write_bytes(_SILENCE)
-        scenario = caller(script, dtmf, str(folder / "silence.al") if speaks else None)
+        (folder / "says.al").write_bytes(says)
+        scenario = caller(script, dtmf, str(folder / "says.al") if speaks else None)
         sipp = await _sipp(image, folder, pbx.bind, scenario, "-m", "1", f"{pbx.bind}:{pbx.sip_port}")
         try:
             async with asyncio.timeout(deadline):

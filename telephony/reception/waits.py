@@ -9,6 +9,8 @@ FIRST_SECONDS = 240.0
 WEIGHT = 0.1
 """How much the latest call counts."""
 MOST_MINUTES = 60
+GRACE = 0.1
+"""Minutes above a whole one that are not worth another."""
 
 
 class Waits:
@@ -31,4 +33,4 @@ class Waits:
             return 0
         ahead = waiting - ready + 1
         seconds = self._seconds.get(queue, FIRST_SECONDS) * ahead / max(1, staffed or ready)
-        return min(MOST_MINUTES, max(1, math.ceil(seconds / 60)))
+        return min(MOST_MINUTES, max(1, math.ceil(seconds / 60 - GRACE)))

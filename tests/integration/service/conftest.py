@@ -8,9 +8,10 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import tomllib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,15 @@ import pytest
 from argon2 import PasswordHasher
 
 from crm_bridge.database import Database
-from crm_bridge.samples import load_samples
+from crm_bridge.pins import Lock, Pins
+from crm_bridge.samples import SAMPLES, load_samples
 from telephony import migrations
 from telephony.demo.agents import DemoAgent
 from telephony.demo.crm import DemoCrm
 from telephony.floor.accounts import Accounts, Membership
-from telephony.pbx.callers import Outcome, Phone, call, free_udp_port
+from telephony.pbx.callers import Outcome, Phone, call, free_udp_port, raw_rtp_allowed
 from telephony.pbx.process import Asterisk, die_with
-from telephony.pbx.scenarios import PhoneScript
+from telephony.pbx.scenarios import DtmfWay, PhoneScript
 from telephony.settings import Settings, load
 
 PASSWORD = "a good password"
@@ -36,6 +38,10 @@ LINE = "+493023125000"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CRM_SECRET = "between the two of us"
 SLOW = PhoneScript(answer_after=30.0, talk=0.3)
+SOUNDS = Path(tempfile.gettempdir()) / f"callfloor-test-sounds-{os.getuid()}"
+"""Rendered prompts of all tests: a flow that speaks numbers has more than a hundred, and each is kept by its content."""
+REAL_KEYS: DtmfWay = "rtp" if raw_rtp_allowed() else "info"
+"""Keys as telephones send them (RFC 4733), where this machine lets SIPp do so."""
 FLOW = """
 callfloor_flow: 1
 name: short
@@ -125,6 +131,7 @@ class House:
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     crm: DemoCrm | None = None
     readers: list[asyncio.Task[None]] = field(default_factory=list)
+    penalties: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def base(self) -> str:
@@ -157,7 +164,7 @@ class House:
         # Through us: a limit on files is to hit the journal, not the log.
         reading = asyncio.create_task(self._keep_log(self.service), name="service log")
         self.readers.append(reading)
-        await eventually(self.ready, "the service to be in sync")
+        await eventually(self.ready, "the service to be in sync", 60)
 
     async def _keep_log(self, service: asyncio.subprocess.Process) -> None:
         assert service.stderr is not None
@@ -208,12 +215,39 @@ class House:
             ("ben", "agent", "phone2"),
             ("sue", "supervisor", None),
         ):
-            queues = [Membership("service")] if phone else []
+            queues = [Membership("service", self.penalties.get(login, 0))] if phone else []
             await accounts.create(login, login.title(), PASSWORD, role, phone=phone, queues=queues)
         if self.crm is None:
             await load_samples(database, now=time.time())
         accounts.close()
         await database.close()
+
+    async def pins(self, given: Mapping[str, str], wrong: Mapping[str, int] | None = None, by: str = "") -> None:
+        """PINs by customer number, and how often somebody typed a wrong one from the number ``by`` before."""
+        customers = {sample.number: sample.id for sample in SAMPLES}
+        flows = self.settings.flows
+        database = Database(self.settings.storage.url)
+        pins = Pins(database, Lock(flows.pin_tries, flows.pin_lock_minutes * 60.0), hasher=CHEAP)
+        for number, pin in given.items():
+            await pins.set("embedded", customers[number], pin)
+        for number, times in (wrong or {}).items():
+            assert [await pins.check("embedded", customers[number], "0000", by) for _ in range(times)] == [
+                "wrong"
+            ] * times
+        pins.close()
+        await database.close()
+
+    async def callfloor(self, *words: str) -> tuple[int, str]:
+        """Run the command line; its exit status, and what it says."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "telephony.cli", "--config", str(self.config), *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={key: value for key, value in os.environ.items() if not key.startswith("CALLFLOOR_")},
+        )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
 
     async def at_work(self, *logins: str) -> list[DemoAgent]:
         """These people open their desks; who has a phone gets ready."""
@@ -272,6 +306,19 @@ async def pop_of(agent: DemoAgent, state: str, seconds: float = 20.0) -> dict[st
     return found
 
 
+async def seen_of(agent: DemoAgent, number: str, what: str = "route", seconds: float = 30.0) -> dict[str, Any]:
+    """What the agent's screen shows, or showed last, of the caller with this number, once it is her turn."""
+
+    def shown() -> dict[str, Any] | None:
+        values = [one.value for one in agent.seen.values()]
+        return next((value for value in reversed(values) if value["caller"]["number"] == number), None)
+
+    await agent.until(lambda: shown() is not None, f"the pop of {number} ({what})", seconds)
+    found = shown()
+    assert found is not None
+    return found
+
+
 async def wrap_up(agent: DemoAgent, conversation: str, code: str = "PARCEL", note: str = "") -> None:
     await agent.ask("POST", f"/api/v1/conversations/{conversation}/wrap-up", {"code": code, "note": note})
 
@@ -289,10 +336,23 @@ Furnish = Callable[..., Awaitable[House]]
 
 @pytest.fixture
 async def furnish(start_asterisk: Callable[..., Awaitable[Asterisk]], tmp_path: Path) -> AsyncIterator[Furnish]:
-    """Makes a house with a running Asterisk; ``database``: its URL; ``webhook``: its CRM is one over HTTP."""
+    """Makes a house with a running Asterisk.
+
+    ``database``: its URL; ``webhook``: its CRM is one over HTTP; ``flow``: the text of its flow, ``files``: those of
+    its sub-flows, by name; ``more``: settings, by the header under which they go (empty: at the end); ``penalties``: of
+    agents in the queue.
+    """
     houses: list[House] = []
 
-    async def made(database: str | None = None, *, webhook: bool = False) -> House:
+    async def made(
+        database: str | None = None,
+        *,
+        webhook: bool = False,
+        flow: str = FLOW,
+        files: Mapping[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
+        penalties: Mapping[str, int] | None = None,
+    ) -> House:
         rtp = free_udp_port() // 2 * 2 % 40000 + 10000
         text = SETTINGS.format(
             folder=tmp_path,
@@ -306,12 +366,17 @@ async def furnish(start_asterisk: Callable[..., Awaitable[Asterisk]], tmp_path: 
         port = _free_tcp()
         if webhook:
             text += WEBHOOK.format(port=port, secret=CRM_SECRET)
+        for header, lines in (more or {}).items():
+            text = text.replace(f"{header}\n", f"{header}\n{lines}\n", 1) if header else f"{text}{lines}\n"
         tomllib.loads(text)
-        (tmp_path / "flow.yaml").write_text(FLOW)
+        SOUNDS.mkdir(mode=0o700, exist_ok=True)
+        (tmp_path / "prompts").symlink_to(SOUNDS)
+        for name, content in {"flow.yaml": flow, **(files or {})}.items():
+            (tmp_path / name).write_text(content)
         config = tmp_path / "callfloor.toml"
         config.write_text(text)
         settings = load(config, {})
-        house = House(tmp_path, config, settings, await start_asterisk(settings))
+        house = House(tmp_path, config, settings, await start_asterisk(settings), penalties=penalties or {})
         houses.append(house)
         if webhook:
             house.crm = DemoCrm(f"sqlite+aiosqlite:///{tmp_path}/crm.db", port, CRM_SECRET)

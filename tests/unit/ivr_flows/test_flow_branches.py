@@ -108,7 +108,6 @@ WAYS: list[tuple[str, str, Brought, list[Answer]]] = [
     ("gone", "timeout", {}, [found("timeout")]),
     ("gone_too", "next", {}, [found("next", waiting=2)]),
     ("gone_too", "none", {}, [found("none")]),
-    ("gone_too", "refused", {}, [found("refused")]),
 ]
 
 
@@ -214,6 +213,11 @@ def test_a_branch_that_the_node_does_not_have_is_a_failure(node: str, branch: st
     state, command = lead(at(node, given(node)), found(branch))
     assert state.trail[0] == (node, "error")
     assert state.error == f"{node}: the office gave an answer that is none"
+
+
+def test_a_branch_that_this_look_up_cannot_have_is_a_failure() -> None:
+    # How long a queue is tells nothing of anybody, so nobody is refused.
+    assert lead(at("gone_too"), found("refused"))[0].trail == (("gone_too", "error"),)
 
 
 def test_what_is_said_first_is_the_text_of_the_first_language() -> None:

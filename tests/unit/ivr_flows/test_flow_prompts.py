@@ -26,7 +26,7 @@ constants: {house: Linden}
 start: a
 nodes:
   a: {type: say, text: {de: "Hallo {{ house }}", en: Hello}, next: b}
-  b: {type: collect, text: {de: Nummer, en: Number}, wrong: {de: Falsch, en: Wrong}}
+  b: {type: collect, text: {de: Nummer, en: Number}, wrong: {de: Falsch, en: Wrong}, into: code}
 """
 
 
@@ -152,9 +152,9 @@ async def test_a_folder_asterisk_could_not_name_is_refused(tmp_path: Path, flow:
 
 
 async def test_the_digits_are_rendered_where_they_are_spoken(tmp_path: Path) -> None:
-    flow = parse(TEXT.replace("next: b}", "digits: \"'1'\", next: b}"))
+    flow = parse(TEXT.replace("de: Nummer", 'de: "{{ code | digits }}"'))
     speaker = Synthesiser()
-    assert await PromptLibrary(tmp_path, speaker, "v1").prepare(flow) == 26
+    assert await PromptLibrary(tmp_path, speaker, "v1").prepare(flow) == 25
     assert ("sieben", "de") in speaker.said
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 import ivr_flows
 from ivr_flows import schema
-from ivr_flows.schema import FlowError, Menu, json_schema, load, parse
+from ivr_flows.branches import BRANCHES
+from ivr_flows.nodes import Collect, Menu, ToQueue
+from ivr_flows.schema import FlowError, json_schema, load, parse
 from ivr_flows.yaml_text import MAX_BYTES
 
 HEAD = """\
@@ -53,6 +55,13 @@ def test_reads_a_flow_into_frozen_dataclasses() -> None:
         (HEAD + "  a:\n    type: say\n    text: {de: '{{ x'}\n", "f.yaml:9:12: de: cannot be read as a template"),
         (HEAD + "  a: {type: condition, when: 'x +'}\n", "f.yaml:7:24: when: cannot be read as an expression"),
         (HEAD + "  a: {type: say, text: {de: x}, visits: x}\n", "f.yaml:7:33: visits: Input should be a valid integer"),
+        (HEAD + "  a: {type: set, values: {x: '{{ y'}}\n", "f.yaml:7:27: x: cannot be read as a template"),
+        (HEAD + "  a: {type: set, values: {x: '{% if x %}'}}\n", "f.yaml:7:27: x: cannot be read as a template"),
+        (HEAD + "  a: {type: set, values: {x: '{{ y | digits }}'}}\n", "f.yaml:7:27: x: 'digits' is for what is said"),
+        (HEAD + "  a: {type: condition, when: y | word}\n", "f.yaml:7:24: when: 'word' is for what is said"),
+        (HEAD + "  a: {type: http, url: 'https://x/{{ y | number }}', into: v}\n", "f.yaml:7:19: url: 'number' is for"),
+        (HEAD + "  a:\n    type: say\n    text: {de: '{{ y | date | upper }}'}\n", "f.yaml:9:12: de: 'date' is for"),
+        (HEAD + "  a: {type: lookup, what: x, into: v, arguments: {b: '{{ ('}}\n", "f.yaml:7:51: b: cannot be read"),
         (HEAD + "  a: {type: set, values: {x: [1]}}\n", "f.yaml:7:27: x: Input should be"),
         (HEAD + ROUTE + ROUTE, "f.yaml:8:3: 'a' is there already (line 7)"),
         (HEAD + "  a: &x {type: hangup}\n", "f.yaml:7:6: anchors (&) and aliases (*) are not allowed"),
@@ -113,11 +122,31 @@ def test_the_json_schema_tells_an_editor_what_it_needs() -> None:
         entry["properties"]["type"]["const"]: entry for entry in definitions.values() if "type" in entry["properties"]
     }
     assert set(kinds) == {
-        *("say", "language", "recognise", "collect", "condition", "menu", "set", "route", "hangup"),
+        *("say", "language", "recognise", "menu", "collect", "authenticate", "lookup", "request", "hours", "callback"),
+        *("message", "condition", "set", "http", "subflow", "return", "route", "transfer", "hangup"),
     }
+    assert len(kinds) == len(BRANCHES)
+    for kind, entry in kinds.items():
+        assert entry["description"], kind
+        # What all kinds have is explained at each of them.
+        assert {"error", "hangup", "visits"} <= {
+            key for key, one in entry["properties"].items() if "description" in one
+        }
+    assert kinds["menu"]["properties"]["silences"]["description"] == "After so many silences: ``timeout``."
     assert kinds["say"]["additionalProperties"] is False
     assert kinds["collect"]["properties"]["skip"]["description"] == "A key that goes to ``skipped`` at once."
     assert set(kinds["route"]["required"]) == {"type", "queue"}
+
+
+def test_what_a_file_leaves_out() -> None:
+    flow = parse(HEAD + "  a: {type: collect, text: {de: x}, into: v}\n  q: {type: route, queue: service}\n")
+    collect, route = flow.nodes["a"], flow.nodes["q"]
+    assert isinstance(collect, Collect)
+    assert (collect.secure, collect.form, collect.least, collect.most, collect.skip) == (False, "digits", 1, 12, None)
+    assert (collect.seconds, collect.tries, collect.silences) == (6, 3, 2)
+    assert isinstance(route, ToQueue)
+    assert (route.priority, route.wait, route.prefer, dict(route.keys)) == (0, None, None, {})
+    assert (flow.document.step_limit, flow.document.hangup) == (100, None)
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: raw.decode("latin-1")))

@@ -132,6 +132,14 @@ def test_problems_of_checks_name_the_inner_file() -> None:
     assert found == ["deep.yaml:9:46: next: there is no node 'd'"]
 
 
+def test_words_of_an_inner_file_are_proven_too() -> None:
+    files = {**FILES, "part.yaml": FILES["part.yaml"].replace("{de: blau, en: blue}", "{de: blau}")}
+    flow = parse(files["everything.yaml"], "x.yaml", files.__getitem__)
+    assert [str(problem) for problem in check_flow(flow, HOUSE)] == [
+        "part.yaml:7:49: blue: the word in 'en' is missing"
+    ]
+
+
 def test_files_that_call_each_other_often_do_not_unfold_without_bound() -> None:
     def many(target: str) -> str:
         return "".join(f"  n{number}: {{type: subflow, flow: {target}.yaml}}\n" for number in range(50))
