@@ -206,7 +206,7 @@ class _Shell:
             RETURNS: "1" if route.returns else "",
         }
         # Each one costs a round trip: what was never set need not be cleared.
-        before = bool(self._facts.left_queue)
+        before = bool(self._facts.left_queue or self._facts.checkpoint)
         kept = {name: value for name, value in wanted.items() if value or before or name == CHECKPOINT}
         # The route comes last: the dialplan takes it for the sign that all the rest is there.
         return {**kept, ROUTE: route.queue}

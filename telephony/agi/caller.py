@@ -77,7 +77,11 @@ class AgiCaller:
         if reply.result == "-1":
             # A hang-up is how most people end; so is a line that went dead.
             raise CallerGone
-        return (reply.end_position or 0) // SAMPLES
+        samples = reply.end_position or 0
+        if reply.data == "timeout":
+            # Of the silence that ended it Asterisk leaves the first second in the file (res_agi.c, handle_recordfile).
+            samples -= SAMPLES
+        return max(0, round(samples / SAMPLES))
 
     async def set_variables(self, values: Mapping[str, str]) -> None:
         """See ``Caller.set_variables``. Raises ``AgiCommandError`` for a name or value that is not safe."""

@@ -17,6 +17,8 @@ from telephony.conversations.model import ID_VARIABLE, AmiEvent, Channel, Conver
 from telephony.conversations.tracker import Tracker
 
 RINGING = "5"
+ROUTES_CONTEXT = "callfloor-route"
+"""Where the dialplan tries one agent before the queue; the extension is the queue's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ def _channels(tracker: Tracker, items: dict[str, AmiEvent]) -> None:
         if conversation is not None and uniqueid == conversation.id:
             in_queue = item.get("Application") == "Queue"
             conversation.queue = item.get("ApplicationData").partition(",")[0] if in_queue else ""
+            if item.get("Application") == "Dial" and item.get("Context") == ROUTES_CONTEXT and not conversation.talks:
+                conversation.direct = item.get("Exten")
     for uniqueid, item in items.items():
         channel, bridge = tracker.channels[uniqueid], item.get("BridgeId")
         if channel.bridge_seen == tracker.generation:
@@ -111,8 +115,9 @@ def _ringing(tracker: Tracker, items: dict[str, AmiEvent]) -> None:
         conversation = tracker.conversations.get(channel.conversation) if channel is not None else None
         if channel is None or conversation is None or not conversation.inbound or uniqueid == conversation.id:
             continue
-        if item.get("ChannelState") == RINGING and conversation.stint is not None and not _known(conversation, channel):
-            tracker.ring(conversation, channel.interface, conversation.stint.queue, uniqueid)
+        queue = conversation.stint.queue if conversation.stint is not None else conversation.direct
+        if item.get("ChannelState") == RINGING and queue and not _known(conversation, channel):
+            tracker.ring(conversation, channel.interface, queue, uniqueid)
 
 
 def _known(conversation: Conversation, channel: Channel) -> bool:

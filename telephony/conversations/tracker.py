@@ -234,7 +234,8 @@ class Tracker:
         if known is not None:
             known.channel = channel.uniqueid
             return
-        queue = queue or conversation.queue
+        queue = queue or conversation.queue or conversation.direct
+        conversation.direct = ""
         talk = conversation.talks[interface] = Talk(channel.uniqueid, queue, self.now)
         self._out.append(TalkStarted(conversation.id, self.now, interface, queue))
         if channel.bridge and len(self.bridges.get(channel.bridge, ())) > 1:

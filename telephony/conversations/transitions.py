@@ -95,7 +95,7 @@ def on_direct(tracker: Tracker, event: AmiEvent) -> None:
     """The dialplan tries one agent before the queue: her phone rings for that queue."""
     _, conversation = tracker.sight(event)
     if conversation is not None:
-        conversation.queue = conversation.direct = event.get_last("Queue")
+        conversation.direct = event.get_last("Queue")
 
 
 def on_queue_exit(tracker: Tracker, event: AmiEvent) -> None:

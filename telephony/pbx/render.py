@@ -211,7 +211,7 @@ def _plain_value(value: object) -> object:
 def _dialplan_value(value: object) -> object:
     """A value for the dialplan, where nearly every sign is code: names, numbers and addresses only."""
     text = str(value)
-    if not re.fullmatch(r"[A-Za-z0-9_.:\[\]+!-]+", text):
+    if not re.fullmatch(r"[A-Za-z0-9_.:\[\]+!*#-]+", text):
         raise RenderError("a setting has a sign that would be code in the dialplan")
     return text
 

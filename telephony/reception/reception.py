@@ -10,7 +10,7 @@ import structlog
 
 from crm_bridge.bridge import Bridge
 from crm_bridge.database import DatabaseError
-from ivr_flows import runner
+from ivr_flows import nodes, runner
 from ivr_flows.checkpoint import checkpoint, fingerprint_of
 from ivr_flows.ports import Caller, CallFacts, Office, Preferred, Recognition, Route
 from ivr_flows.runner import Sound
@@ -84,7 +84,9 @@ class Reception:
         last: list[State] = []
 
         def watch(state: State) -> None:
-            last[:] = [state]
+            # What is done after a hang-up is nowhere to come back to.
+            if not state.gone:
+                last[:] = [state]
             self._counts.watch(flow, state)
 
         try:
@@ -102,7 +104,7 @@ class Reception:
             self._counts.here.pop(facts.conversation, None)
         self._counts.left(flow, facts.conversation, outcome)
         self.counts[outcome.ended] = self.counts.get(outcome.ended, 0) + 1
-        if outcome.ended == "gone" and last:
+        if outcome.ended == "gone" and last and not _was_done(flow, last[0]):
             await self._keep_place(flow, facts, last[0], outcome)
 
     def happened(self, happenings: Sequence[Happening], caught: Callable[[str], Caught | None]) -> None:
@@ -162,6 +164,12 @@ class Reception:
             await self._places.keep(parsed, place)
         except DatabaseError as failed:
             log.warning("place_not_kept", conversation=place.conversation, why=str(failed))
+
+
+def _was_done(flow: Flow, state: State) -> bool:
+    """Whether a hang-up here is how a call ends: after the message, and during the good-bye."""
+    node = flow.nodes.get(state.node)
+    return isinstance(node, nodes.HangUp) or (isinstance(node, nodes.Message) and state.phase == "record")
 
 
 def _back_to(place: Place, facts: CallFacts, flow: Flow) -> Route:

@@ -83,7 +83,7 @@ format = "json"
 [[queues]]
 name = "service"
 label = {{ de = "Kundenservice", en = "Customer care" }}
-ring_seconds = 30
+ring_seconds = {ring}
 wrap_up_codes = [
   {{ code = "PARCEL", label = {{ de = "Paket", en = "Parcel" }} }},
   {{ code = "OTHER", label = {{ de = "Sonstiges", en = "Other" }} }},
@@ -319,6 +319,12 @@ async def seen_of(agent: DemoAgent, number: str, what: str = "route", seconds: f
     return found
 
 
+async def passed(supervisor: DemoAgent, node: str, what: str = "passed") -> int:
+    """How many callers have left this node of the live flow; ``what``: ``here`` or ``gave_up`` in its place."""
+    answer = await supervisor.ask("GET", "/api/v1/flow")
+    return int(next(one[what] for one in answer["nodes"] if one["node"] == node))
+
+
 async def wrap_up(agent: DemoAgent, conversation: str, code: str = "PARCEL", note: str = "") -> None:
     await agent.ask("POST", f"/api/v1/conversations/{conversation}/wrap-up", {"code": code, "note": note})
 
@@ -340,7 +346,7 @@ async def furnish(start_asterisk: Callable[..., Awaitable[Asterisk]], tmp_path: 
 
     ``database``: its URL; ``webhook``: its CRM is one over HTTP; ``flow``: the text of its flow, ``files``: those of
     its sub-flows, by name; ``more``: settings, by the header under which they go (empty: at the end); ``penalties``: of
-    agents in the queue.
+    agents in the queue; ``ring``: seconds that it rings their phones.
     """
     houses: list[House] = []
 
@@ -352,6 +358,7 @@ async def furnish(start_asterisk: Callable[..., Awaitable[Asterisk]], tmp_path: 
         files: Mapping[str, str] | None = None,
         more: Mapping[str, str] | None = None,
         penalties: Mapping[str, int] | None = None,
+        ring: int = 30,
     ) -> House:
         rtp = free_udp_port() // 2 * 2 % 40000 + 10000
         text = SETTINGS.format(
@@ -360,6 +367,7 @@ async def furnish(start_asterisk: Callable[..., Awaitable[Asterisk]], tmp_path: 
             rtp=rtp,
             rtp_end=rtp + 400,
             sip=free_udp_port(),
+            ring=ring,
             **{name: _free_tcp() for name in ("ws", "ami", "agi", "http")},
             **{name: free_udp_port() for name in ("phone1", "phone2")},
         )

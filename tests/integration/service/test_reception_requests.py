@@ -161,7 +161,7 @@ async def test_returns_complaints_and_greetings_come_to_those_they_are_for(furni
         return items if len(items) == 2 else []
 
     requests = {one["kind"]: one for one in await eventually(filed, "a return and a complaint")}
-    assert requests["return"]["fields"] == {"order": "204117-01"}
+    assert requests["return"]["fields"] == {"order": "B204117-01"}
     (said,) = (await anna.ask("GET", "/api/v1/messages"))["items"]
     assert (said["kind"], said["for_queue"], said["conversation"]) == (
         "complaint",

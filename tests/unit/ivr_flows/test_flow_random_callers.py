@@ -163,6 +163,7 @@ ROUND = Move("fits", 0, None, GOOD, KNOWN, "KEY-1")
 @given(ANYWHERE, CALLERS)
 @settings(max_examples=150, deadline=None)
 @example(FLOW.document.start, [ROUND] * 60)
+@example("bank", [ROUND] * 60)
 @example(FLOW.document.start, [ROUND, replace(ROUND, pick=1)] * 30)
 @example(FLOW.document.start, [replace(ROUND, deed="fails")] * 60)
 @example(FLOW.document.start, [replace(ROUND, deed="misfits")] * 60)
@@ -189,6 +190,7 @@ def test_nobody_finds_a_dead_end(beginning: str, caller: list[Move]) -> None:
 @given(ANYWHERE, CALLERS)
 @settings(max_examples=150, deadline=None)
 @example(FLOW.document.start, [ROUND] * 60)
+@example("bank", [ROUND] * 60)
 def test_who_is_handed_over_hears_the_same_question(beginning: str, caller: list[Move]) -> None:
     state, command = at(beginning)
     for move in caller:

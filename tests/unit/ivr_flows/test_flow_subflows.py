@@ -136,7 +136,7 @@ def test_words_of_an_inner_file_are_proven_too() -> None:
     files = {**FILES, "part.yaml": FILES["part.yaml"].replace("{de: blau, en: blue}", "{de: blau}")}
     flow = parse(files["everything.yaml"], "x.yaml", files.__getitem__)
     assert [str(problem) for problem in check_flow(flow, HOUSE)] == [
-        "part.yaml:7:49: blue: the word in 'en' is missing"
+        "part.yaml:7:52: blue: the word in 'en' is missing"
     ]
 
 
