@@ -112,8 +112,8 @@ class Watch:
             self._notice_restart(status.response.keys)
             self._write(flight.RESYNC_BEGAN, self._now(), b"")
             resync.begin(self.tracker)
-            channels = await client.send(SimpleAction("CoreShowChannels"), timeout=LIST_SECONDS)
-            queues = await client.send(SimpleAction("QueueStatus"), timeout=LIST_SECONDS)
+            channels = await client.listing(SimpleAction("CoreShowChannels"), timeout=LIST_SECONDS)
+            queues = await client.listing(SimpleAction("QueueStatus"), timeout=LIST_SECONDS)
         except AmiError as failed:
             resync.abandon(self.tracker)
             self._write(flight.RESYNC_FAILED, self._now(), b"")

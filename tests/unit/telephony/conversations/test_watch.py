@@ -14,7 +14,7 @@ from asterisk.ami import SimpleAction
 
 from telephony.ami.client import LinkState, LinkStatus
 from telephony.ami.codec import Event, Response, to_bytes
-from telephony.ami.errors import ActionTimeout, LinkLost
+from telephony.ami.errors import ActionTimeout, LinkLost, ListBroken
 from telephony.ami.session import Reply
 from telephony.conversations import watch as watch_module
 from telephony.conversations.events import AsteriskRestarted, ConversationEnded, ConversationOpened, Happening, Resynced
@@ -52,6 +52,8 @@ class Client:
         status = {"CoreStartupDate": "2026-11-23", "CoreStartupTime": self.started}
         items = self.channels if action.name == "CoreShowChannels" else []
         return Reply("1", Response.of("Success", status), tuple(items), to_bytes(items))
+
+    listing = send
 
 
 class Rig:
@@ -142,7 +144,7 @@ async def test_from_time_to_time_there_is_one_without_a_reason(tmp_path: Path) -
     await rig.stop()
 
 
-@pytest.mark.parametrize("failure", [ActionTimeout("no answer"), LinkLost("gone")])
+@pytest.mark.parametrize("failure", [ActionTimeout("no answer"), LinkLost("gone"), ListBroken("cut short")])
 @pytest.mark.parametrize("at", ["CoreStatus", "CoreShowChannels", "QueueStatus"])
 async def test_one_that_fails_sweeps_nothing_and_is_soon_tried_again(
     rig: Rig, failure: Exception, at: str, monkeypatch: pytest.MonkeyPatch
