@@ -59,6 +59,10 @@ HANGUP_CAUSE: dict[str, RingEnd] = {
 """What a ringing leg's hang-up says of its phone. A queue says NOANSWER even of one that was rejected with 486."""
 
 
+LONGEST_NUMBER = 9
+"""Digits of a position or a status; longer ones are none, and thousands of them are a way to keep us busy."""
+
+
 def on_sighting(tracker: Tracker, event: AmiEvent) -> None:
     tracker.sight(event)
 
@@ -300,7 +304,7 @@ def on_member_removed(tracker: Tracker, event: AmiEvent) -> None:
 
 
 def _integer(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
 
 
 Handler = Callable[["Tracker", AmiEvent], None]
