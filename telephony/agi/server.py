@@ -34,6 +34,9 @@ ENVIRONMENT_SECONDS = 5.0
 MAX_SESSIONS = 1000
 """Callers at once; one more is left to the dialplan's next address."""
 
+_ANSWERS = frozenset((200, 511))
+"""Done, and not on a channel that has hung up."""
+
 Handler = Callable[[AgiCaller, CallFacts], Awaitable[object]]
 
 log = structlog.get_logger(__name__)
@@ -47,7 +50,7 @@ class Counters:
     refused: int = 0
     """Peers that are not on the list, and peers beyond ``MAX_SESSIONS``."""
     cut: int = 0
-    """Sessions ended by us because the peer broke the protocol or kept silent."""
+    """Sessions ended by us because the peer broke the protocol, refused our commands or kept silent."""
     gone: int = 0
     """Sessions in which the caller hung up."""
     failed: int = 0
@@ -148,16 +151,18 @@ class AgiServer:
             log.debug("agi_session_started", conversation=conversation)
             await self._handler(AgiCaller(session.ask), facts)
         except CallerGone:
-            self.counters.gone += 1
-            log.debug("agi_caller_gone", conversation=conversation)
-        except AgiProtocolError as broken:
-            self.counters.cut += 1
-            log.warning("agi_session_cut", peer=peer, conversation=conversation, why=str(broken))
+            if session.broken is None:
+                self.counters.gone += 1
+                log.debug("agi_caller_gone", conversation=conversation)
         except Exception:
             # The last fence: the connection closes, and the dialplan takes the caller on.
             self.counters.failed += 1
             log.exception("agi_session_failed", conversation=conversation)
         finally:
+            if session.broken is not None:
+                # Said here and once: the handler may have taken it for a caller who is gone, and ended in peace.
+                self.counters.cut += 1
+                log.warning("agi_session_cut", peer=peer, conversation=conversation, why=str(session.broken))
             writer.close()
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(1):
@@ -165,7 +170,11 @@ class AgiServer:
 
 
 class _Session:
-    """One connection: strictly one command at a time."""
+    """One connection: strictly one command at a time.
+
+    ``broken``: how the peer broke the protocol, if it did. To the handler its caller is then gone, as after a hang-up:
+    there is nobody to lead any more, and a peer's fault is no fault of the flow.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -173,17 +182,32 @@ class _Session:
         self._decoder = Decoder()
         self._items: list[Item] = []
         self._gone = False
+        self.broken: AgiProtocolError | None = None
 
     async def environment(self, seconds: float) -> Environment:
-        item = await self._next(seconds, "its environment")
-        if not isinstance(item, Environment):
-            raise AgiProtocolError("no environment")
+        """Who is there. Raises ``CallerGone``."""
+        try:
+            item = await self._next(seconds, "its environment")
+            if not isinstance(item, Environment):
+                raise AgiProtocolError("no environment")
+        except AgiProtocolError as broken:
+            raise self._lost(broken) from None
         return item
 
     async def ask(self, words: Sequence[str], seconds: float) -> Reply:
-        """One command and its reply. Raises ``CallerGone``, and ``AgiProtocolError`` when none comes in time."""
+        """One command and its reply. Raises ``CallerGone``, also when the peer breaks the protocol."""
         if self._gone:
             raise CallerGone
+        try:
+            return await self._exchange(words, seconds)
+        except AgiProtocolError as broken:
+            raise self._lost(broken) from None
+
+    def _lost(self, broken: AgiProtocolError) -> CallerGone:
+        self.broken, self._gone = broken, True
+        return CallerGone()
+
+    async def _exchange(self, words: Sequence[str], seconds: float) -> Reply:
         if any(isinstance(item, Reply) for item in self._items):
             raise AgiProtocolError("a reply that was not asked for")
         self._writer.write(encode_command(*words))
@@ -198,6 +222,9 @@ class _Session:
         while True:
             item = await self._next(seconds, f"a reply to {words[0]}")
             if isinstance(item, Reply):
+                if item.code not in _ANSWERS:
+                    # An Asterisk that knows none of our commands leads nobody through a flow.
+                    raise AgiProtocolError(f"{words[0]} was refused: {item.text.splitlines()[0][:80]}")
                 return item
             if isinstance(item, Hangup):
                 self._gone = True

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
-from ivr_flows.ports import CallFacts
+from ivr_flows import CUSTOMER_CARE, runner, schema
+from ivr_flows.ports import CallFacts, Recognition
 from telephony.agi import AgiCaller, AgiError, AgiServer, Handler
 from telephony.settings import Agi
 
@@ -72,6 +74,16 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+class Nobody:
+    """A directory in which nobody is."""
+
+    async def recognise(self, facts: CallFacts) -> Recognition:
+        return Recognition("none", "number_unknown")
+
+    async def by_customer_number(self, facts: CallFacts, digits: str) -> Recognition:
+        return Recognition("none", "customer_number_unknown")
+
+
 async def greet(caller: AgiCaller, facts: CallFacts) -> None:
     assert facts.conversation == "pbx1-1.1"
     digit = await caller.play(["/s/hello"], "1")
@@ -130,6 +142,28 @@ async def test_garbage_for_a_reply_is_cut_off() -> None:
         pbx.say(b"\x00\xff nonsense\n")
         assert await pbx.closed()
         await until(lambda: server.counters.cut == 1)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00\xff nonsense\n", b"200 no result\n", b"200 result=" + b"9" * 9000 + b"\n", b"510 Invalid\n",
+                b"520-x\n" * 300, b"520-Invalid\n520 End\n", b"200 result=0\n200 result=0\n"],
+)  # fmt: skip
+async def test_garbage_from_the_peer_is_one_line_in_the_log_and_no_fault_of_the_flow(garbage: bytes) -> None:
+    """With the real flow: what a handler of ours would call a fault is none when the peer is to blame."""
+    flow = schema.load(CUSTOMER_CARE)
+
+    async def lead(caller: AgiCaller, facts: CallFacts) -> None:
+        await runner.run(flow, facts, caller, Nobody(), lambda _: "/s/any")
+
+    with structlog.testing.capture_logs() as logs:
+        async with serving(lead) as server, calling(server) as pbx:
+            while await pbx.command():
+                pbx.say(garbage)
+            await until(lambda: server.sessions == 0)
+    worse = [one for one in logs if one["log_level"] in ("warning", "error")]
+    assert [one["event"] for one in worse] == ["agi_session_cut"]
+    assert worse[0]["conversation"] == "pbx1-1.1"
+    assert (server.counters.cut, server.counters.gone, server.counters.failed) == (1, 0, 0)
 
 
 async def test_a_reply_nobody_asked_for_is_cut_off() -> None:
