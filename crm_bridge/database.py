@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -44,6 +45,17 @@ _END_SECONDS = 5.0
 _UNDEFINED_TABLE = "42P01"
 _NO_ENTRY = ("08", "28", "3D", "53", "57P")
 """PostgreSQL's SQLSTATEs: connection, log-in, no such database, no resources left, shutting down."""
+
+
+UNFIT = "\ufffd"
+"""Stands in for a character that cannot be kept."""
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text as every database takes it: PostgreSQL has no NUL, and a lone surrogate (a byte that was no UTF-8 when
+    it reached us) is no text to either."""
+    return _NOT_STORABLE.sub(UNFIT, text)
 
 
 Question = tuple[Select[Any], Mapping[str, object]]

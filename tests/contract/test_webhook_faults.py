@@ -136,6 +136,57 @@ async def test_a_card_that_is_not_what_was_asked_for(
         await webhook.card("1")
 
 
+CONTROL = ["\0", "\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"]
+
+
+@pytest.mark.parametrize("sign", CONTROL)
+async def test_control_characters_in_names_and_ids_are_refused(
+    wire: respx.MockRouter, webhook: WebhookAdapter, sign: str
+) -> None:
+    for field in ("id", "number", "name", "company"):
+        wire["crm"].mock(return_value=said({"customers": [{**CUSTOMER, field: f"a{sign}b"}]}))
+        with pytest.raises(CrmRefused, match=rf"customers\.0\.{field}"):
+            await webhook.find_by_number("+493023125042")
+    for reference in (f"R{sign}1", f"R1{sign}"):
+        wire["crm"].mock(return_value=said({"reference": reference}))
+        with pytest.raises(CrmRefused, match="reference"):
+            await webhook.record_call(report("a"), "a/call")
+    wire["crm"].mock(return_value=said({"card": {"customer": CUSTOMER, "phones": [f"030{sign}1"]}}))
+    with pytest.raises(CrmRefused, match="phones"):
+        await webhook.card("1")
+
+
+async def test_a_lone_surrogate_is_no_text(wire: respx.MockRouter, webhook: WebhookAdapter) -> None:
+    wire["crm"].mock(return_value=said(b'{"reference": "R\\ud800"}'))
+    with pytest.raises(CrmRefused):
+        await webhook.record_call(report("a"), "a/call")
+
+
+async def test_in_a_long_text_only_the_control_characters_are_lost(
+    wire: respx.MockRouter, webhook: WebhookAdapter
+) -> None:
+    text = "first\r\nsecond\tcolumn\r\0third\u202efourth"
+    activity = {"at": 1, "kind": "note", "text": text}
+    wire["crm"].mock(return_value=said({"card": {"customer": CUSTOMER, "activities": [activity]}}))
+    card = await webhook.card("1")
+    assert card is not None
+    assert card.activities[0].text == "first\nsecond\tcolumn\n\ufffdthird\ufffdfourth"
+
+
+async def test_a_reference_with_a_nul_is_a_dead_letter_and_the_next_call_is_delivered(
+    wire: respx.MockRouter, webhook: WebhookAdapter, database: Database
+) -> None:
+    references = iter(["REF\0-1", "REF-2"])
+    wire["crm"].mock(side_effect=lambda _: said({"reference": next(references)}))
+    worker = OutboxWorker(database, webhook, RetryPolicy(), clock=lambda: NOW)
+    for conversation in ("a", "b"):
+        await save_wrap_up(database, report(conversation), adapter="webhook", at=NOW)
+        assert await worker.turn() == 1
+    (row,) = await items(database, "webhook")
+    assert (row.conversation_id, row.state) == ("a", "dead")
+    assert "reference" in row.last_error
+
+
 async def test_two_customers_of_one_customer_number_open_nothing(
     wire: respx.MockRouter, webhook: WebhookAdapter
 ) -> None:
