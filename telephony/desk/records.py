@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_SECONDS = 0.25
 RETRY_SECONDS = 1.0
+REFUSED_KEPT = 1000
 OWED_FOR_SECONDS = 12 * 3600.0
 """A wrap-up that nobody wrote in a whole shift is not asked for again after a restart."""
 
@@ -51,6 +52,8 @@ class Records:
         self._on_the_way: Set[str] = frozenset()
         self._unsaved: dict[str, Desk] = {}
         """Agents whose latest wish could not be stored yet."""
+        self._refused: dict[str, None] = {}
+        """Conversations whose record the database did not take, in order; said once of each."""
         self._codes: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._wake = asyncio.Event()
         self.failures = 0
@@ -93,7 +96,12 @@ class Records:
             await self._write(list(batch.values()))
             while self._unsaved:
                 login, desk = next(iter(self._unsaved.items()))
-                await self._save_agent(desk, time.time())
+                try:
+                    await self._save_agent(desk, time.time())
+                except DatabaseError:
+                    raise
+                except Exception:
+                    log.exception("agent_not_stored", agent=login)  # not this one; it must not keep out the others
                 self._unsaved.pop(login, None)
         except DatabaseError as failed:
             self.failures += 1
@@ -120,14 +128,23 @@ class Records:
                         await records.save_call(self._database, report, adapter=self._adapter, at=case.history.ended_at)
         except DatabaseError:
             raise
-        except Exception:
+        except Exception as refused:
             # Something in one of them that the database will never take; it must not keep the others out.
             if len(cases) == 1:
-                self.failures += 1
-                log.exception("record_refused", conversation=cases[0].id)
+                self._refuse(cases[0], refused)
                 return
             for case in cases:
                 await self._write([case])
+
+    def _refuse(self, case: Case, refused: Exception) -> None:
+        self.failures += 1
+        if case.id in self._refused:
+            return  # it is tried again at each of its changes
+        self._refused[case.id] = None
+        while len(self._refused) > REFUSED_KEPT:
+            del self._refused[next(iter(self._refused))]
+        why = f"{type(refused).__name__}: {(str(refused).splitlines() or [''])[0][:200]}"
+        log.error("record_refused", conversation=case.id, why=why, what="the call goes on; its record is missing")
 
     def _row(self, case: Case) -> records.ConversationRecord:
         history, customer = case.history, case.customer
