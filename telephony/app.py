@@ -37,6 +37,7 @@ from telephony.ami.client import AmiClient
 from telephony.conversations.events import Happening
 from telephony.conversations.journal import Journal
 from telephony.conversations.watch import Watch
+from telephony.desk.chores import going_on
 from telephony.desk.lobby import Lobby
 from telephony.desk.office import LiveOffice
 from telephony.desk.pops import Pops
@@ -246,13 +247,17 @@ class App:
             task.result()
 
     def _begin(self) -> None:
-        self._start("records", self.records.run())
-        self._start("membership", self.keeper.run())
-        self._start("watch", self.watch.run(self.ami))
-        self._start("journal", self.watch.flush_journal())
-        self._start("outbox", self.worker.run())
-        self._start("lamps", self._lamps())
-        self._start("crm check", self._check_crm())
+        for name, work in (
+            ("records", self.records.run),
+            ("membership", self.keeper.run),
+            ("watch", partial(self.watch.run, self.ami)),
+            ("journal", self.watch.flush_journal),
+            ("outbox", self.worker.run),
+            ("lamps", self._lamps),
+            ("crm check", self._check_crm),
+        ):
+            self._start(name, going_on(name, work))
+        # The one part whose failure is for people to mend (``Misconfigured``), and ends the service at its start.
         self._start("ami", self.ami.run(fail_fast=True))
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -125,7 +125,13 @@ class Watch:
             return False
         now = self._now()
         self._write(flight.LISTS, now, channels.raw + queues.raw)
-        found = resync.finish(self.tracker, resync.Lists(tuple(channels.items), tuple(queues.items)), now)
+        try:
+            found = resync.finish(self.tracker, resync.Lists(tuple(channels.items), tuple(queues.items)), now)
+        except Exception:
+            # Something in the lists that we stumble over: what we knew before is still better than nothing.
+            log.exception("resync_stumbled", channels=len(channels.items))
+            resync.abandon(self.tracker)
+            return False
         corrections = resync.corrections(found)
         self.resyncs += 1
         self.corrections += corrections

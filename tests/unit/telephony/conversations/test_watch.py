@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from asterisk.ami import SimpleAction
 
 from telephony.ami.client import LinkState, LinkStatus
 from telephony.ami.codec import Event, Response, to_bytes
 from telephony.ami.errors import ActionTimeout, LinkLost, ListBroken
 from telephony.ami.session import Reply
+from telephony.conversations import resync
 from telephony.conversations import watch as watch_module
 from telephony.conversations.events import AsteriskRestarted, ConversationEnded, ConversationOpened, Happening, Resynced
 from telephony.conversations.history import Histories
@@ -163,6 +165,31 @@ async def test_one_that_fails_sweeps_nothing_and_is_soon_tried_again(
     await rig.until(lambda: "in_sync" in rig.links)
     assert rig.resyncs() == [0]
     assert "c.1" in rig.watch.tracker.conversations
+
+
+async def test_lists_that_are_stumbled_over_end_neither_the_watch_nor_a_replay(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "RETRY_SECONDS", 0.01)
+    real, faults = resync._waiting, [ValueError("a fault of ours")] * 2
+
+    def waiting(*arguments: Any) -> None:
+        if faults:
+            raise faults.pop()
+        real(*arguments)
+
+    monkeypatch.setattr(resync, "_waiting", waiting)
+    rig.hear(call())
+    rig.client.channels = [channel()]
+    rig.link(UP)
+    with structlog.testing.capture_logs() as logs:
+        await rig.until(lambda: "in_sync" in rig.links)
+    assert [one["event"] for one in logs] == ["resync_stumbled"] * 2
+    assert rig.resyncs() == [0]
+    assert rig.watch._journal is not None
+    rig.watch._journal.flush()
+    faults[:] = [ValueError("the same again")] * 2
+    assert list(happenings(read(tmp_path / "journal"), Tracker())) == rig.happened
 
 
 async def test_lists_of_an_older_connection_are_not_believed(rig: Rig) -> None:
