@@ -169,7 +169,8 @@ def _fold(history: History, happening: Happening) -> None:
         case TalkEnded():
             talk = _open_talk(history, happening.interface)
             if talk is not None:
-                talk.ended_at, talk.talked = happening.at, happening.talked
+                # What was talked before a restart of ours is in it already.
+                talk.ended_at, talk.talked = happening.at, talk.talked + happening.talked
         case HoldStarted():
             talk = _open_talk(history, happening.interface)
             if talk is not None:

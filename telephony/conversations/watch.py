@@ -18,7 +18,7 @@ from telephony.ami.codec import Event
 from telephony.ami.errors import AmiError
 from telephony.conversations import journal as flight
 from telephony.conversations import resync
-from telephony.conversations.events import Happening
+from telephony.conversations.events import Happening, Merged, TalkEnded, TalkStarted
 from telephony.conversations.journal import Journal
 from telephony.conversations.tracker import Tracker
 
@@ -29,6 +29,10 @@ LIST_SECONDS = 20.0
 FLUSH_SECONDS = 0.25
 RETRY_SECONDS = 2.0
 """After a resync that failed on a link that is up."""
+
+
+_TOLD_AFTER_RECORDED = (TalkStarted, TalkEnded, Merged)
+"""What makes an agent owe something, or moves it."""
 
 
 class Watch:
@@ -51,6 +55,8 @@ class Watch:
         self.corrections = 0
         self.resyncs = 0
         self.journal_errors = 0
+        self.recorded = False
+        """Whether what the listener is told of talks is in the journal, out of reach of our own death."""
         self._journal = journal
         self._listener = listener
         self._on_link = on_link
@@ -73,7 +79,7 @@ class Watch:
             if found:
                 out += found
         if out:
-            self._listener(out)
+            self._tell(out)
 
     def on_state(self, state: LinkState) -> None:
         self._epoch, self._up = state.epoch, state.status is LinkStatus.UP
@@ -99,11 +105,24 @@ class Watch:
         """Hand the journal's buffer to the system a few times a second, until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            if self._journal is not None:
-                try:
-                    self._journal.flush()
-                except OSError as failed:
-                    self._journal_failed(failed)
+            self._flush()
+
+    def _tell(self, happenings: list[Happening]) -> None:
+        """Hand them on. A talk's beginning and end are with the system before anybody is shown them.
+
+        That is one ``write`` of what is buffered: no pop, and no disk, waits for it.
+        """
+        if any(isinstance(one, _TOLD_AFTER_RECORDED) for one in happenings):
+            self._flush()
+        self._listener(happenings)
+
+    def _flush(self) -> None:
+        if self._journal is not None:
+            try:
+                self._journal.flush()
+                self.recorded = not self._journal.failing
+            except OSError as failed:
+                self._journal_failed(failed)
 
     async def _resync(self, client: AmiClient) -> bool:
         epoch = self._epoch
@@ -137,7 +156,7 @@ class Watch:
         self.corrections += corrections
         if corrections:
             log.info("resync_corrected", corrections=corrections, channels=len(channels.items))
-        self._listener(found)
+        self._tell(found)
         return True
 
     def _now(self) -> float:
@@ -150,7 +169,7 @@ class Watch:
             log.warning("asterisk_restarted", started=started)
             now = self._now()
             self._write(flight.RESTARTED, now, b"")
-            self._listener(self.tracker.restarted(now))
+            self._tell(self.tracker.restarted(now))
         self._started = started
 
     def _write(self, kind: str, at: float, data: bytes) -> None:
@@ -163,5 +182,6 @@ class Watch:
     def _journal_failed(self, failed: OSError) -> None:
         """A full disk costs the recording of the flight, not the flight."""
         self.journal_errors += 1
+        self.recorded = False
         if self.journal_errors == 1:
             log.error("journal_not_written", why=failed.strerror)

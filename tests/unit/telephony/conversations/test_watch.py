@@ -19,7 +19,15 @@ from telephony.ami.errors import ActionTimeout, LinkLost, ListBroken
 from telephony.ami.session import Reply
 from telephony.conversations import resync
 from telephony.conversations import watch as watch_module
-from telephony.conversations.events import AsteriskRestarted, ConversationEnded, ConversationOpened, Happening, Resynced
+from telephony.conversations.events import (
+    AsteriskRestarted,
+    ConversationEnded,
+    ConversationOpened,
+    Happening,
+    Resynced,
+    TalkEnded,
+    TalkStarted,
+)
 from telephony.conversations.history import Histories
 from telephony.conversations.journal import Journal, read
 from telephony.conversations.replay import happenings
@@ -271,6 +279,68 @@ async def test_a_full_disk_costs_the_recording_not_the_call(rig: Rig, monkeypatc
         histories.apply(one)
     assert "c.1" in histories.live
     assert rig.watch.journal_errors >= 3
+
+
+def leg(name: str) -> Event:
+    return Event.of(
+        name,
+        [("Timestamp", "6.0"), ("Uniqueid", "c.1"), ("Queue", "service"), ("Interface", "PJSIP/phone1"),
+         ("DestUniqueid", "c.2"), ("DestChannel", "PJSIP/phone1-1"), ("ChanVariable", "CALLFLOOR_ID=c.1")],
+    )  # fmt: skip
+
+
+async def test_what_is_told_of_a_talk_is_in_the_systems_hands_before(rig: Rig, tmp_path: Path) -> None:
+    """``kill -9`` in the very moment the agent sees it: a new start finds it in the journal."""
+    found: dict[type, bool] = {}
+    real = rig.watch._listener
+
+    def heard(happened: list[Happening]) -> None:
+        told = list(happenings(read(tmp_path / "journal"), Tracker()))
+        found.update({type(one): one in told for one in happened})
+        assert rig.watch.recorded or not any(isinstance(one, TalkStarted | TalkEnded) for one in happened)
+        real(happened)
+
+    rig.watch._listener = heard
+    rig.hear(call())
+    assert found == {ConversationOpened: False}  # no pop waits for it
+    rig.hear(leg("AgentConnect"))
+    rig.hear(call("Hangup", "c.2"))
+    assert found[TalkStarted]
+    assert found[TalkEnded]
+
+
+async def test_the_end_of_a_talk_that_a_resync_finds_is_recorded_before_it_is_told(rig: Rig, tmp_path: Path) -> None:
+    told: list[Happening] = []
+    real = rig.watch._listener
+
+    def heard(happened: list[Happening]) -> None:
+        if any(isinstance(one, TalkEnded) for one in happened):
+            told.extend(happenings(read(tmp_path / "journal"), Tracker()))
+        real(happened)
+
+    rig.watch._listener = heard
+    rig.hear(call(), leg("AgentConnect"))
+    rig.link(UP)
+    await rig.until(lambda: "in_sync" in rig.links)
+    assert any(isinstance(one, TalkEnded) and one.lost for one in told)
+
+
+async def test_without_a_journal_or_with_one_that_fails_nothing_counts_as_recorded(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = Rig(None)
+    without.hear(call(), leg("AgentConnect"))
+    assert not without.watch.recorded
+    rig.hear(call(), leg("AgentConnect"))
+    assert rig.watch.recorded
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Journal, "_rotate", full)
+    monkeypatch.setattr(rig.watch._journal, "_file_bytes", 0)
+    rig.hear(call("Hangup", "c.2"))
+    assert not rig.watch.recorded
 
 
 async def test_the_journal_is_flushed_in_the_background(
