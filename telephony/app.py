@@ -34,6 +34,7 @@ from telephony import migrations
 from telephony.agi.reception import Reception
 from telephony.agi.server import AgiServer
 from telephony.ami.client import AmiClient
+from telephony.conversations.aftermath import Aftermath, aftermath
 from telephony.conversations.events import Happening
 from telephony.conversations.journal import Journal
 from telephony.conversations.watch import Watch
@@ -173,7 +174,9 @@ class App:
             clock=clock,
             observe=self.bridge.observe,
         )
-        self.records = Records(self.database, settings, self.adapter.name, self._login_at)
+        journal, folder = settings.journal, settings.storage.folder / "journal"
+        self.journal = Journal(folder, journal.file_bytes, journal.files) if journal.enabled else None
+        self.records = Records(self.database, settings, self.adapter.name, self._login_at, self.journal)
         phones = [f"PJSIP/{phone.name}" for phone in settings.phones]
         self.keeper = Keeper(self.floor, self._act, phones)
         self.office = LiveOffice(
@@ -187,10 +190,8 @@ class App:
             accounts=self.accounts,
             clock=clock,
             why_down=lambda: self.ami.state.reason,
-        )
-        journal = settings.journal
-        self.journal = (
-            Journal(settings.storage.folder / "journal", journal.file_bytes, journal.files) if journal.enabled else None
+            recorded=lambda: self.watch.recorded,
+            aftermath=partial(aftermath, folder) if journal.enabled else Aftermath,
         )
         self.watch = Watch(
             journal=self.journal,
