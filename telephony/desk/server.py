@@ -10,13 +10,13 @@ DeskError    the server cannot start; the text is one line and fit to be shown
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import time
 import weakref
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -35,7 +35,7 @@ from telephony.desk.routes import Call, Route
 from telephony.desk.sockets import SOCKETS_PER_PERSON, Pacer, Sockets
 from telephony.desk.stream import Board
 from telephony.floor.accounts import Accounts, Session
-from telephony.settings import Settings
+from telephony.settings import Settings, origin_of
 
 log = structlog.get_logger(__name__)
 
@@ -210,25 +210,25 @@ class DeskServer:
 
     def _own_origin(self, request: web.Request) -> bool:
         """Whether a request that changes something comes from our own page. Every browser says where it comes from."""
-        origin = request.headers.get("Origin", "")
-        if self._settings.http.public_url is not None:
-            public = urlsplit(self._settings.http.public_url)
-            return origin.lower() == f"{public.scheme}://{public.netloc}".lower()
-        parts = urlsplit(origin) if origin.startswith(("http://", "https://")) else None
-        return parts is not None and bool(parts.netloc) and parts.netloc.lower() == (request.host or "").lower()
+        origin = origin_of(request.headers.get("Origin", ""))
+        if origin is None:
+            return False
+        public = self._settings.http.public_url
+        return origin == (public or origin_of(f"{origin.partition(':')[0]}://{request.host or ''}"))
 
     def secure(self, request: web.Request) -> bool:
         """Whether people reach us over TLS."""
         public = self._settings.http.public_url
-        return public.lower().startswith("https://") if public is not None else request.secure
+        return public.startswith("https://") if public is not None else request.secure
 
     def address(self, request: web.Request) -> str:
         """The client's address: the peer's, or what a trusted proxy on this machine says it is."""
         peer = request.remote or ""
         if self._settings.http.trust_proxy and _is_loopback(peer):
-            # The last one is the proxy's own word; those before it are the client's.
-            forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-            return forwarded[:64] or peer
+            # The last one is the proxy's own word; those before it, and header lines before its own, are the client's.
+            forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())).rpartition(",")[2].strip()
+            with contextlib.suppress(ValueError):
+                return str(ipaddress.ip_address(forwarded))
         return peer
 
     @web.middleware

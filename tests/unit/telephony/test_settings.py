@@ -62,6 +62,8 @@ def test_the_file_is_found_here_by_name_and_by_variable(here: Path) -> None:
         ("[pbx]\nrtp_start = 9000\nrtp_end = 9000\n", "pbx.rtp_end must be above pbx.rtp_start"),
         ("[http]\npublic_url = 'desk.example.org'\n", "like https://desk.example.org"),
         ("[http]\npublic_url = 'https://example.org/desk'\n", "without a path"),
+        ("[http]\npublic_url = 'https://me@example.org'\n", "without a name"),
+        ("[http]\npublic_url = 'https://example.org:99999'\n", "like https://desk.example.org"),
         ("[crm.adapter]\nkind = 'webhook'\nurl = 'http://x'\n", "s.toml: crm.adapter.secret: Field required"),
         ("[crm.adapter]\nkind = 'paper'\n", "s.toml: crm.adapter: "),
         ("[[phones]]\nname = 'p'\n[[phones]]\nname = 'p'\n", "phones has the name 'p' twice: names are unique"),
