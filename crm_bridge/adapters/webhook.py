@@ -40,6 +40,7 @@ _MAX_LINES = 500
 
 _Short = Annotated[str, Field(max_length=200)]
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
+_CustomerId = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
 _Long = Annotated[str, Field(max_length=8000)]
 _Money = Annotated[int, Field(ge=-(2**53), le=2**53)]
 _Time = Annotated[float, Field(ge=0, le=32503680000, allow_inf_nan=False)]
@@ -53,7 +54,7 @@ class _Answer(BaseModel):
 
 
 class _Customer(_Answer):
-    id: _Id
+    id: _CustomerId
     number: _Short = ""
     name: _Short
     company: _Short = ""

@@ -52,6 +52,8 @@ def said(body: Any, status: int = 200, **headers: str) -> httpx.Response:
         (said({"customers": None}), CrmRefused, "customers"),
         (said({"customers": [{"id": 7, "name": "x"}]}), CrmRefused, "customers.0.id"),
         (said({"customers": [{"id": "", "name": "x"}]}), CrmRefused, "customers.0.id"),
+        (said({"customers": [{"id": "K\n1", "name": "x"}]}), CrmRefused, "customers.0.id"),
+        (said({"customers": [{"id": "x" * 201, "name": "x"}]}), CrmRefused, "customers.0.id"),
         (said({"customers": [{"id": "1", "name": "x" * 201}]}), CrmRefused, "customers.0.name"),
         (said({"customers": [CUSTOMER] * 101}), CrmRefused, "too_long"),
         (said(b"[" * 500_000), CrmRefused, "cannot be read"),
