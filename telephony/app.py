@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -143,6 +144,14 @@ def calm_garbage_collector() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
+def raise_file_limit() -> None:
+    """Let this process have as many files and connections as the system allows it: the usual limit is a low one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Not every system takes its own "no limit" for an answer.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class App:
     """The service. ``async with App.started(settings)`` runs it; ``wait`` returns when a part of it has failed."""
 
@@ -221,6 +230,7 @@ class App:
 
         Raises the error of the part that cannot start (settings, database, flow, prompts, ports); see ``cli.ERRORS``.
         """
+        raise_file_limit()
         app = cls(settings)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(app.accounts.close)

@@ -150,6 +150,10 @@ class Http(_Section):
     session_hours: Annotated[int, Field(ge=1, le=72)] = 12
     trust_proxy: bool = False
     """Believe ``X-Forwarded-For`` from a proxy on this machine."""
+    connections: Annotated[int, Field(ge=16, le=100_000)] = 4096
+    """Connections at once; never more than half of the file descriptors this process may have."""
+    strangers_per_address: Annotated[int, Field(ge=8, le=100_000)] = 512
+    """Connections at once from one address that have shown no session yet; a whole office may share one address."""
 
     @field_validator("public_url")
     @classmethod
