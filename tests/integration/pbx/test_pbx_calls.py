@@ -208,11 +208,12 @@ async def test_privacy_is_kept_in_whatever_line_and_without_an_asserted_identity
     ("number", "shown"),
     [
         ("+49-30-2312.5045", "+493023125045"),
+        ("+49%2030%2023125045", "+493023125045"),
         ("*21#", "*21#"),
         ("4930%22%24%7BSHELL%28id%29%7D5", None),
         ("+4930%ff%c3%bc23125045", None),
         ("+4930a23125045", None),
-        ("+49%2030%2023125045", None),
+        ("+49%20%280%293023125045", None),
         ("-.-", None),
     ],
 )
