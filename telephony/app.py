@@ -71,6 +71,13 @@ def ami_secret(settings: Settings) -> str:
     return load_or_make(settings).ami
 
 
+def agi_secret(settings: Settings) -> str:
+    """What the dialplan says to our FastAGI server; empty when nothing is asked of an Asterisk of one's own."""
+    if settings.agi.secret is not None:
+        return settings.agi.secret.get_secret_value()
+    return load_or_make(settings).agi if settings.pbx.managed else ""
+
+
 def queue_rules(settings: Settings) -> list[QueueRules]:
     """After-call work as the settings want it."""
     return [
@@ -219,7 +226,7 @@ class App:
         espeak = synthesiser(settings)
         self.prompts = PromptLibrary(settings.storage.folder / "prompts", espeak, espeak.voice, settings.flows.prompts)
         self.reception = Reception(lambda: self.flow, self.prompts.sound, self.bridge, self.office)
-        self.agi = AgiServer(settings.agi, self.reception.welcome)
+        self.agi = AgiServer(settings.agi, self.reception.welcome, secret=agi_secret(settings))
         self._tasks: list[asyncio.Task[None]] = []
         self._figures()
 

@@ -137,7 +137,19 @@ class Agi(_Section):
     second: str | None = None
     """``host:port`` of another Callfloor that the dialplan tries when this one does not answer."""
     allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Networks that may connect: FastAGI knows no log-in."""
+    """Networks that may connect."""
+    secret: SecretStr | None = None
+    """A word the dialplan must say when it connects: FastAGI knows no log-in, and who speaks it can say who is calling.
+
+    The packaged Asterisk makes its own. With an Asterisk of your own it is in the dialplan that is rendered for it.
+    """
+
+    @field_validator("secret")
+    @classmethod
+    def _fits_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", value.get_secret_value()):
+            raise ValueError("use 16 to 128 letters, digits, '_' and '-': it is part of an address in the dialplan")
+        return value
 
 
 class Http(_Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Counters:
 
     accepted: int = 0
     refused: int = 0
-    """Peers that are not on the list, and peers beyond ``MAX_SESSIONS``."""
+    """Peers that are not on the list or do not know the secret, and peers beyond ``MAX_SESSIONS``."""
     cut: int = 0
     """Sessions ended by us because the peer broke the protocol or kept silent."""
     gone: int = 0
@@ -55,19 +56,24 @@ class Counters:
 
 
 class AgiServer:
-    """Listens on ``settings.host:port``; ``handler`` is called once for each caller, in a task of its own."""
+    """Listens on ``settings.host:port``; ``handler`` is called once for each caller, in a task of its own.
+
+    ``secret``: what the dialplan must say; empty to believe everybody who may connect.
+    """
 
     def __init__(
         self,
         settings: Agi,
         handler: Handler,
         *,
+        secret: str = "",
         environment_seconds: float = ENVIRONMENT_SECONDS,
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._settings = settings
         self._allow = [_network(network) for network in settings.allow]
         self._handler = handler
+        self._script = f"ivr/{secret}".encode() if secret else b""
         self._environment_seconds = environment_seconds
         self._max_sessions = max_sessions
         self._server: asyncio.Server | None = None
@@ -138,11 +144,20 @@ class AgiServer:
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in self._allow)
 
+    def _is_ours(self, environment: Environment) -> bool:
+        """Whether the peer has said the word that stands in our dialplan: a peer can say of any caller who he is."""
+        said = environment.values.get("agi_network_script", "").encode("utf-8", "surrogateescape")
+        return not self._script or hmac.compare_digest(said, self._script)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         session = _Session(reader, writer)
         conversation = ""
         try:
             environment = await session.environment(self._environment_seconds)
+            if not self._is_ours(environment):
+                self.counters.refused += 1
+                log.warning("agi_refused", peer=peer, why="wrong_secret")
+                return
             facts = facts_of(environment)
             conversation = facts.conversation
             log.debug("agi_session_started", conversation=conversation)

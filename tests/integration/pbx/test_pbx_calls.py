@@ -122,7 +122,8 @@ async def test_the_ivr_decides_queue_priority_and_language(pbx: Asterisk, raw_am
         DID,
         "",
     ]
-    assert ivr.environments[0]["agi_network_script"] == "ivr"
+    assert ivr.environments[0]["agi_network_script"] == f"ivr/{pbx.secrets.agi}"
+    assert len(pbx.secrets.agi) >= 24
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ def test_the_file_is_found_here_by_name_and_by_variable(here: Path) -> None:
         ("[office\n", "s.toml: is not valid TOML: "),
         ("[pbx]\nfallback_queue = 'nowhere'\n", "pbx.fallback_queue names no queue: 'nowhere' (have: ['service'])"),
         ("[pbx]\nmanaged = false\n", "ami.secret is missing"),
+        ("[agi]\nsecret = 'tooshort'\n", "s.toml: agi.secret: use 16 to 128 letters, digits, '_' and '-'"),
+        ("[agi]\nsecret = 'sixteen,signs,${X}'\n", "s.toml: agi.secret: use 16 to 128 letters, digits, '_' and '-'"),
         ("[pbx]\nrtp_start = 9000\nrtp_end = 9000\n", "pbx.rtp_end must be above pbx.rtp_start"),
         ("[http]\npublic_url = 'desk.example.org'\n", "like https://desk.example.org"),
         ("[http]\npublic_url = 'https://example.org/desk'\n", "without a path"),
