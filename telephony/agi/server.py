@@ -27,6 +27,7 @@ from telephony.agi.codec import (
     Reply,
     encode_command,
 )
+from telephony.logs import Thinner
 from telephony.settings import Agi
 
 READ_BYTES = 16 * 1024
@@ -78,6 +79,7 @@ class AgiServer:
         self._max_sessions = max_sessions
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
+        self._thinner = Thinner()
         self.counters = Counters()
 
     @property
@@ -128,13 +130,19 @@ class AgiServer:
             why = "too_many"
         if why:
             self.counters.refused += 1
-            log.warning("agi_refused", peer=peer, why=why)
+            self._complain("agi_refused", peer, why)
             writer.transport.abort()
             return
         self.counters.accepted += 1
         task = asyncio.create_task(self._serve(reader, writer, peer), name=f"agi-{self.counters.accepted}")
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
+
+    def _complain(self, event: str, peer: str, why: str, **more: str) -> None:
+        """Log what a peer has done wrong; one who does it over and over does not fill the log."""
+        left_out = self._thinner.left_out((event, peer, why))
+        if left_out is not None:
+            log.warning(event, peer=peer, why=why, left_out=left_out, **more)
 
     def _may_connect(self, peer: str) -> bool:
         try:
@@ -156,7 +164,7 @@ class AgiServer:
             environment = await session.environment(self._environment_seconds)
             if not self._is_ours(environment):
                 self.counters.refused += 1
-                log.warning("agi_refused", peer=peer, why="wrong_secret")
+                self._complain("agi_refused", peer, "wrong_secret")
                 return
             facts = facts_of(environment)
             conversation = facts.conversation
@@ -167,7 +175,7 @@ class AgiServer:
             log.debug("agi_caller_gone", conversation=conversation)
         except AgiProtocolError as broken:
             self.counters.cut += 1
-            log.warning("agi_session_cut", peer=peer, conversation=conversation, why=str(broken))
+            self._complain("agi_session_cut", peer, str(broken), conversation=conversation)
         except Exception:
             # The last fence: the connection closes, and the dialplan takes the caller on.
             self.counters.failed += 1

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
 from ivr_flows.ports import CallFacts
 from telephony.agi import AgiCaller, AgiError, AgiServer, Handler
@@ -174,6 +175,16 @@ async def test_a_peer_that_knows_it_is_served(secret: str) -> None:
     said = b"agi_network_script: ivr/the-secret\n" + ENVIRONMENT
     async with serving(greet, secret=secret) as server, calling(server, said) as pbx:
         assert (await pbx.command()).startswith(b"STREAM FILE")
+
+
+async def test_who_is_refused_over_and_over_does_not_fill_the_log() -> None:
+    with structlog.testing.capture_logs() as events:
+        async with serving(never("a stranger got through"), secret="the-secret") as server:
+            for _ in range(20):
+                async with calling(server) as pbx:
+                    assert await pbx.closed()
+            assert server.counters.refused == 20
+    assert [event["why"] for event in events if event["event"] == "agi_refused"] == ["wrong_secret"]
 
 
 async def test_one_too_many_is_left_to_the_next_address() -> None:
