@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -70,6 +71,13 @@ def ami_secret(settings: Settings) -> str:
     if settings.ami.secret is not None:
         return settings.ami.secret.get_secret_value()
     return load_or_make(settings).ami
+
+
+def agi_secret(settings: Settings) -> str:
+    """What the dialplan says to our FastAGI server; empty when nothing is asked of an Asterisk of one's own."""
+    if settings.agi.secret is not None:
+        return settings.agi.secret.get_secret_value()
+    return load_or_make(settings).agi if settings.pbx.managed else ""
 
 
 def queue_rules(settings: Settings) -> list[QueueRules]:
@@ -145,6 +153,14 @@ def calm_garbage_collector() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
+def raise_file_limit() -> None:
+    """Let this process have as many files and connections as the system allows it: the usual limit is a low one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Not every system takes its own "no limit" for an answer.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class App:
     """The service. ``async with App.started(settings)`` runs it; ``wait`` returns when a part of it has failed."""
 
@@ -212,7 +228,7 @@ class App:
         espeak = synthesiser(settings)
         self.prompts = PromptLibrary(settings.storage.folder / "prompts", espeak, espeak.voice, settings.flows.prompts)
         self.reception = Reception(lambda: self.flow, self.prompts.sound, self.bridge, self.office)
-        self.agi = AgiServer(settings.agi, self.reception.welcome)
+        self.agi = AgiServer(settings.agi, self.reception.welcome, secret=agi_secret(settings))
         self._tasks: list[asyncio.Task[None]] = []
         self._figures()
 
@@ -223,6 +239,7 @@ class App:
 
         Raises the error of the part that cannot start (settings, database, flow, prompts, ports); see ``cli.ERRORS``.
         """
+        raise_file_limit()
         app = cls(settings)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(app.accounts.close)

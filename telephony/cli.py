@@ -137,7 +137,7 @@ def _must_be_journal(file: Path) -> None:
 
 def _line(history: History) -> str:
     """One conversation on one line; numbers are cut short, the whole of them is in ``--json``."""
-    number = logs.shorten(history.number) or "withheld"
+    number = ("" if history.withheld else logs.shorten(history.number)) or "withheld"
     agents = ", ".join(
         f"{talk.interface} {talk.talked:.0f}s" + (f" (held {talk.held:.0f}s)" if talk.holds else "")
         for talk in history.talks

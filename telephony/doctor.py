@@ -16,9 +16,11 @@ from crm_bridge.ports import CrmError
 from ivr_flows.schema import FlowError
 from telephony import migrations
 from telephony.ami.client import AmiClient, LinkState
+from telephony.ami.codec import Event
 from telephony.ami.errors import AmiError, NotReady, Rejected
 from telephony.ami.session import release_problem
-from telephony.app import ami_secret, crm_adapter, load_flow
+from telephony.app import agi_secret, ami_secret, crm_adapter, load_flow
+from telephony.desk.connections import is_loopback
 from telephony.pbx.errors import PbxError
 from telephony.settings import Settings
 
@@ -47,7 +49,7 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Everything, in the order in which things depend on each other. Changes nothing."""
-    found = [_flow(settings), await _database(settings), await _crm(settings)]
+    found = [_flow(settings), await _database(settings), await _crm(settings), _agi(settings)]
     found += await _asterisk(settings)
     return found
 
@@ -88,6 +90,16 @@ async def _crm(settings: Settings) -> Finding:
         return Finding("crm", False, str(wrong))
 
 
+def _agi(settings: Settings) -> Finding:
+    agi = settings.agi
+    where = f"{agi.host}:{agi.port}"
+    if agi_secret(settings):
+        return Finding("agi", True, f"{where} listens to nobody who does not know its secret")
+    said = f"{where} has no secret: who may connect (agi.allow) can say of any caller who is calling"
+    mend = "set agi.secret, render the configuration again (callfloor pbx render) and reload Asterisk"
+    return Finding("agi", agi.host == "localhost" or is_loopback(agi.host), said, mend)
+
+
 async def _asterisk(settings: Settings) -> list[Finding]:
     where = f"{settings.ami.host}:{settings.ami.port}"
     try:
@@ -96,7 +108,7 @@ async def _asterisk(settings: Settings) -> list[Finding]:
                 await _release(client, where),
                 await _clock(client),
                 await _queues(client, settings),
-                *await _dialplan(client),
+                *await _dialplan(client, agi_secret(settings)),
                 *await _rights(client),
             ]
     except NotReady as down:
@@ -166,14 +178,19 @@ async def _queues(client: AmiClient, settings: Settings) -> Finding:
     return Finding("queues", True, f"Asterisk has all {len(settings.queues)}")
 
 
-async def _dialplan(client: AmiClient) -> list[Finding]:
-    found = []
+async def _dialplan(client: AmiClient, secret: str) -> list[Finding]:
+    found: list[Finding] = []
+    steps: list[Event] = []
+    mend = "render the configuration again (callfloor pbx render) and reload Asterisk"
     for context in CONTEXTS:
         try:
-            await client.send(SimpleAction("ShowDialPlan", Context=context))
+            steps += (await client.send(SimpleAction("ShowDialPlan", Context=context))).items
         except Rejected as refused:
-            mend = "render the configuration again (callfloor pbx render) and reload Asterisk"
             found.append(Finding("dialplan", False, f"{context}: {refused.message}", mend))
+    calls = [step.get("AppData").partition(",")[0] for step in steps if step.get("Application") == "AGI"]
+    if secret and not all(call.endswith(f"/ivr/{secret}") for call in calls):
+        text = "does not say our agi.secret, so that callers skip the IVR"
+        found.append(Finding("dialplan", False, text, mend))
     return found or [Finding("dialplan", True, f"has {', '.join(CONTEXTS)}")]
 
 

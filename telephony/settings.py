@@ -9,6 +9,7 @@ Unknown keys are errors, in the file and in the environment: a misspelt key that
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,9 @@ NEW_PERSON_VARIABLE = "CALLFLOOR_NEW_PASSWORD"
 NOT_SETTINGS = frozenset({CONFIG_FILE_VARIABLE, NEW_PERSON_VARIABLE})
 FROM_FILE = "_FILE"
 """A variable with this ending names a file that holds the value."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._:-]+")
 
 Language = Literal["de", "en"]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -133,7 +137,19 @@ class Agi(_Section):
     second: str | None = None
     """``host:port`` of another Callfloor that the dialplan tries when this one does not answer."""
     allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Networks that may connect: FastAGI knows no log-in."""
+    """Networks that may connect."""
+    secret: SecretStr | None = None
+    """A word the dialplan must say when it connects: FastAGI knows no log-in, and who speaks it can say who is calling.
+
+    The packaged Asterisk makes its own. With an Asterisk of your own it is in the dialplan that is rendered for it.
+    """
+
+    @field_validator("secret")
+    @classmethod
+    def _fits_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", value.get_secret_value()):
+            raise ValueError("use 16 to 128 letters, digits, '_' and '-': it is part of an address in the dialplan")
+        return value
 
 
 class Http(_Section):
@@ -146,14 +162,22 @@ class Http(_Section):
     session_hours: Annotated[int, Field(ge=1, le=72)] = 12
     trust_proxy: bool = False
     """Believe ``X-Forwarded-For`` from a proxy on this machine."""
+    connections: Annotated[int, Field(ge=16, le=100_000)] = 4096
+    """Connections at once; never more than half of the file descriptors this process may have."""
+    strangers_per_address: Annotated[int, Field(ge=8, le=100_000)] = 512
+    """Connections at once from one address that have shown no session yet; a whole office may share one address."""
 
     @field_validator("public_url")
     @classmethod
     def _an_address(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "https://example.org")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
-            raise ValueError("write it as browsers show it, without a path, like https://desk.example.org")
-        return value
+        if value is None:
+            return None
+        origin = origin_of(value)
+        if origin is None:
+            raise ValueError(
+                "write it as browsers show it, without a path and without a name, like https://desk.example.org"
+            )
+        return origin
 
 
 class Storage(_Section):
@@ -357,6 +381,23 @@ class Settings(_Section):
     def queue(self, name: str) -> Queue | None:
         """The queue of that name, or none."""
         return next((queue for queue in self.queues if queue.name == name), None)
+
+
+def origin_of(url: str) -> str | None:
+    """The web origin (RFC 6454) of an address as browsers write it; none when it holds anything else, or is no address.
+
+    Browsers leave out the port that goes without saying and write hosts small and in ASCII; people do not.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna").decode("ascii"), parts.port
+    except ValueError:
+        return None
+    more = parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host) or more:
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}")
 
 
 def _no_twins(what: str, names: list[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from telephony.conversations.events import (
     CallerIdentified,
@@ -76,10 +77,9 @@ def on_user_event(tracker: Tracker, event: AmiEvent) -> None:
 def on_identity(tracker: Tracker, event: AmiEvent) -> None:
     _, conversation = tracker.sight(event)
     if conversation is not None:
+        customer = unquote(event.get("Customer"))  # told as ``AgiCaller.tell`` writes it
         tracker.emit(
-            CallerIdentified(
-                conversation.id, tracker.now, event.get("Customer"), event.get("Certainty"), event.get("Reason")
-            )
+            CallerIdentified(conversation.id, tracker.now, customer, event.get("Certainty"), event.get("Reason"))
         )
 
 

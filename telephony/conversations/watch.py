@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -29,6 +30,8 @@ LIST_SECONDS = 20.0
 FLUSH_SECONDS = 0.25
 RETRY_SECONDS = 2.0
 """After a resync that failed on a link that is up."""
+_AGI_WORD = re.compile(rb"(agi://[^/,\r\n]{1,300}/ivr)/[^,\r\n]*")
+"""Where callers in the IVR are, with the secret of our FastAGI server: recordings are handed on, and it must not be."""
 
 
 _TOLD_AFTER_RECORDED = (TalkStarted, TalkEnded, Merged)
@@ -143,7 +146,7 @@ class Watch:
             self._write(flight.RESYNC_FAILED, self._now(), b"")
             return False
         now = self._now()
-        self._write(flight.LISTS, now, channels.raw + queues.raw)
+        self._write(flight.LISTS, now, _AGI_WORD.sub(rb"\1", channels.raw) + queues.raw)
         try:
             found = resync.finish(self.tracker, resync.Lists(tuple(channels.items), tuple(queues.items)), now)
         except Exception:

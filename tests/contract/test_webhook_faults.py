@@ -6,7 +6,10 @@ import asyncio
 import gzip
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,11 +23,12 @@ from crm_bridge.adapters.webhook import MAX_ANSWER, WebhookAdapter, sign
 from crm_bridge.database import Database
 from crm_bridge.outbox import OutboxWorker, RetryPolicy, items
 from crm_bridge.ports import CallReport, CrmError, CrmRefused, CrmUnavailable
-from crm_bridge.records import save_wrap_up
+from crm_bridge.records import MAX_NOTE, save_wrap_up
 from crm_bridge.samples import SAMPLES
 
 CUSTOMER = {"id": "1", "number": "204117", "name": "Anna"}
 CARD = {"customer": CUSTOMER}
+DOCUMENT = Path(__file__).parents[2] / "docs/webhook-crm.md"
 
 
 def said(body: Any, status: int = 200, **headers: str) -> httpx.Response:
@@ -52,6 +56,8 @@ def said(body: Any, status: int = 200, **headers: str) -> httpx.Response:
         (said({"customers": None}), CrmRefused, "customers"),
         (said({"customers": [{"id": 7, "name": "x"}]}), CrmRefused, "customers.0.id"),
         (said({"customers": [{"id": "", "name": "x"}]}), CrmRefused, "customers.0.id"),
+        (said({"customers": [{"id": "K\n1", "name": "x"}]}), CrmRefused, "customers.0.id"),
+        (said({"customers": [{"id": "x" * 201, "name": "x"}]}), CrmRefused, "customers.0.id"),
         (said({"customers": [{"id": "1", "name": "x" * 201}]}), CrmRefused, "customers.0.name"),
         (said({"customers": [CUSTOMER] * 101}), CrmRefused, "too_long"),
         (said(b"[" * 500_000), CrmRefused, "cannot be read"),
@@ -203,6 +209,17 @@ async def test_what_goes_out_is_signed_and_names_its_key(wire: respx.MockRouter,
     assert request.headers["X-Callfloor-Signature"] == f"v1={sign(SECRET.encode(), stamp, request.content)}"
     body = json.loads(request.content)
     assert (body["request"], body["call"]["conversation"], body["call"]["path"]) == ("calls", "a", ["hello"])
+
+
+async def test_the_longest_note_goes_out_whole_and_is_as_long_as_the_document_says(
+    wire: respx.MockRouter, webhook: WebhookAdapter
+) -> None:
+    wire["crm"].mock(return_value=said({"reference": "1"}))
+    note = "ä" * MAX_NOTE
+    await webhook.record_call(replace(report("a"), note=note), "a/call")
+    assert json.loads(wire.calls.last.request.content)["call"]["note"] == note
+    (promised,) = re.findall(r"`note` is an agent's text of at most ([0-9,]+) characters", DOCUMENT.read_text())
+    assert int(promised.replace(",", "")) == MAX_NOTE
 
 
 def test_the_signature_of_the_documents_example() -> None:

@@ -32,7 +32,7 @@ async def test_a_healthy_house_and_each_thing_that_can_be_wrong_with_it(
     assert (asked.returncode, complaint) == (0, ""), said
     assert [line.split()[:2] for line in said.splitlines()] == [
         ["ok", what]
-        for what in ("flow:", "database:", "crm:", "asterisk:", "clock:", "queues:", "dialplan:", "rights:")
+        for what in ("flow:", "database:", "crm:", "agi:", "asterisk:", "clock:", "queues:", "dialplan:", "rights:")
     ] + [["ok", "least"], ["ok", "least"]]
 
     async def bad(**over: object) -> dict[str, str]:
@@ -53,6 +53,10 @@ async def test_a_healthy_house_and_each_thing_that_can_be_wrong_with_it(
     assert set(found) == {"asterisk"}
     found = await bad(ami={"tls": True})
     assert "does not speak TLS" in found["asterisk"]
+    found = await bad(agi={"secret": "not-what-the-dialplan-says"})
+    assert set(found) == {"dialplan"}
+    assert "does not say our agi.secret" in found["dialplan"]
+    assert "not-what" not in found["dialplan"]
     await house.asterisk.cli("dialplan remove context callfloor-fallback")
     found = await bad()
     assert set(found) == {"dialplan"}

@@ -27,6 +27,7 @@ def test_a_machine_on_which_nothing_is_there(callfloor: Callable[..., Any]) -> N
     found = findings(callfloor, ami__port=1)
     assert found["flow"] == "ok   flow: customer-care is sound"
     assert found["database"].endswith("is empty; run: callfloor db upgrade")
+    assert found["agi"].startswith("ok   agi: 127.0.0.1:4573 has no secret")
     assert found["asterisk"].startswith("BAD  asterisk: Asterisk at 127.0.0.1:1 cannot be reached")
     assert found["asterisk"].endswith("start it (callfloor pbx run), or correct ami.host and ami.port")
 
@@ -42,6 +43,8 @@ def test_a_machine_on_which_nothing_is_there(callfloor: Callable[..., Any]) -> N
             "crm",
             "webhook: ",
         ),
+        ({"agi__host": "10.0.0.1"}, "agi", "10.0.0.1:4573 has no secret: who may connect (agi.allow) can say"),
+        ({"agi__host": "ivr.example.org"}, "agi", "; set agi.secret, render the configuration again"),
         ({"ami__host": "198.51.100.1", "ami__require_tls": "true"}, "asterisk", "ami.require_tls forbids"),
         ({"ami__host": "no host at all"}, "asterisk", "cannot be reached"),
     ],
@@ -76,6 +79,12 @@ def test_a_database_of_this_version_is_fine(callfloor: Callable[..., Any], tmp_p
     found = findings(callfloor, ami__port=1)
     assert found["database"].startswith("ok ")
     assert found["crm"] == "ok   crm: embedded answers and lets us in"
+
+
+def test_a_fastagi_server_with_a_secret_may_listen_anywhere(callfloor: Callable[..., Any]) -> None:
+    found = findings(callfloor, ami__port=1, agi__host="10.0.0.1", agi__secret="sixteen-and-more")
+    assert found["agi"].startswith("ok ")
+    assert "sixteen" not in str(found)
 
 
 def test_what_is_right_needs_no_mending() -> None:

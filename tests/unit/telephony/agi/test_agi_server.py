@@ -24,8 +24,15 @@ async def serving(
     allow: tuple[str, ...] = ("127.0.0.0/8",),
     environment_seconds: float = 5.0,
     max_sessions: int = 10,
+    secret: str = "",
 ) -> AsyncIterator[AgiServer]:
-    server = AgiServer(Agi(allow=allow), handler, environment_seconds=environment_seconds, max_sessions=max_sessions)
+    server = AgiServer(
+        Agi(allow=allow),
+        handler,
+        secret=secret,
+        environment_seconds=environment_seconds,
+        max_sessions=max_sessions,
+    )
     await server.start(port=0)
     try:
         yield server
@@ -185,6 +192,32 @@ async def test_a_peer_that_is_not_on_the_list_is_refused() -> None:
         async with calling(server) as pbx:
             assert await pbx.closed()
         assert (server.counters.refused, server.counters.accepted) == (1, 0)
+
+
+@pytest.mark.parametrize("script", [None, "", "ivr", "ivr/", "ivr/not-it", "the-secret", "ivr/the-secret/", "é"])
+async def test_a_peer_that_does_not_know_the_secret_is_refused(script: str | None) -> None:
+    said = b"" if script is None else f"agi_network_script: {script}\n".encode()
+    async with serving(never("a stranger got through"), secret="the-secret") as server:
+        async with calling(server, said + ENVIRONMENT) as pbx:
+            assert await pbx.closed()
+        assert (server.counters.refused, server.counters.failed) == (1, 0)
+
+
+@pytest.mark.parametrize("secret", ["", "the-secret"])
+async def test_a_peer_that_knows_it_is_served(secret: str) -> None:
+    said = b"agi_network_script: ivr/the-secret\n" + ENVIRONMENT
+    async with serving(greet, secret=secret) as server, calling(server, said) as pbx:
+        assert (await pbx.command()).startswith(b"STREAM FILE")
+
+
+async def test_who_is_refused_over_and_over_does_not_fill_the_log() -> None:
+    with structlog.testing.capture_logs() as events:
+        async with serving(never("a stranger got through"), secret="the-secret") as server:
+            for _ in range(20):
+                async with calling(server) as pbx:
+                    assert await pbx.closed()
+            assert server.counters.refused == 20
+    assert [event["why"] for event in events if event["event"] == "agi_refused"] == ["wrong_secret"]
 
 
 async def test_one_too_many_is_left_to_the_next_address() -> None:

@@ -11,6 +11,7 @@ from telephony.conversations.events import (
     AgentRinging,
     Anomaly,
     AsteriskRestarted,
+    CallerIdentified,
     ConversationEnded,
     ConversationOpened,
     FlowLeft,
@@ -461,6 +462,13 @@ def test_a_flow_tells_its_own_language_not_the_channels() -> None:
         Event.of("UserEvent", [*pairs, ("Path", "a>b"), ("Language", "en"), ("Route", "sales")]), 0.0
     )
     assert script.all(FlowLeft)[-1] == FlowLeft(CALL, 1.0, ("a", "b"), "en", "sales")
+
+
+def test_a_customer_is_known_by_the_crms_own_name_for_him() -> None:
+    told = {"UserEvent": "CallfloorIdentity", "Certainty": "certain", "Reason": "customer_number"}
+    script = Script().opened().say("UserEvent", Customer="%C3%84-2 K 12/3%25", **told)
+    identified = CallerIdentified(CALL, script.at, "Ä-2 K 12/3%", "certain", "customer_number")
+    assert script.all(CallerIdentified) == [identified]
 
 
 def test_members_are_told_when_they_change_and_only_then() -> None:

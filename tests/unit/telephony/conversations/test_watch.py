@@ -265,6 +265,18 @@ async def test_the_journal_replays_to_what_was_seen(rig: Rig, tmp_path: Path) ->
     assert sum(isinstance(one, ConversationOpened) for one in rig.happened) >= 4
 
 
+async def test_the_journal_does_not_hold_the_secret_of_the_fastagi_server(rig: Rig, tmp_path: Path) -> None:
+    in_ivr = [("Uniqueid", "c.1"), ("ApplicationData", "agi://127.0.0.1:4573/ivr/a-long-secret,c.1,+4930,")]
+    rig.client.channels = [Event.of("CoreShowChannel", in_ivr)]
+    rig.link(UP)
+    await rig.until(lambda: "in_sync" in rig.links)
+    assert rig.watch._journal is not None
+    rig.watch._journal.flush()
+    said = b"".join(record.data for record in read(tmp_path / "journal"))
+    assert b"ApplicationData: agi://127.0.0.1:4573/ivr,c.1,+4930," in said
+    assert b"secret" not in said
+
+
 async def test_a_full_disk_costs_the_recording_not_the_call(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
