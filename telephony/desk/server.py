@@ -259,9 +259,9 @@ class DeskServer:
         except Exception:
             log.exception("request_failed", method=request.method, path=request.path[:200])
             problem = Problem("internal")
-        spoken = request.get(_LANGUAGE) or problems.language(
-            request.headers.get("Accept-Language"), self._settings.office.language
-        )
+        # The page says what it is switched to. The account's language is for clients that say nothing we speak.
+        own = request.get(_LANGUAGE, self._settings.office.language)
+        spoken = problems.language(request.headers.get("Accept-Language"), own)
         return problems.response(problem, spoken, fallback)
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
