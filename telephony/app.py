@@ -118,7 +118,7 @@ def make_adapter(
     if isinstance(crm, WebhookCrm):
         secret = crm.secret.get_secret_value()
         return WebhookAdapter(http, url=crm.url, secret=secret, timeout=crm.timeout, clock=clock)
-    return EmbeddedAdapter(database)
+    return EmbeddedAdapter(database, language=settings.office.language)
 
 
 @contextlib.asynccontextmanager
