@@ -164,12 +164,21 @@ def flow() -> None:
 def flow_check(context: click.Context, file: Path) -> None:
     """Prove that a flow FILE is sound; names every fault with line and column."""
     settings = settings_of(context)
+    _must_be_file(file)
     problems = check(file, {queue.name for queue in settings.queues})
     for problem in problems:
         click.echo(str(problem), err=True)
     if problems:
         sys.exit(2)
     click.echo(f"{file}: sound")
+
+
+def _must_be_file(file: Path) -> None:
+    """The flow's own words for these would point to the settings, where this file does not come from."""
+    if file.is_dir():
+        raise click.ClickException(f"{file}: is a folder; name the flow's file in it")
+    if not file.exists():
+        raise click.ClickException(f"{file}: no such file; name a flow's file")
 
 
 @cli.command()
@@ -353,9 +362,13 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 @contextlib.contextmanager
 def shown_plainly() -> Iterator[None]:
-    """Turn what people can mend into one line and status 2."""
+    """Turn what people can mend into one line, or one for each fault of the settings, and status 2."""
     try:
         yield
+    except SettingsError as wrong:
+        for fault in str(wrong).splitlines():
+            _complain(fault)
+        sys.exit(2)
     except ERRORS as wrong:
         _complain(str(wrong))
         sys.exit(2)

@@ -53,6 +53,8 @@ def quiet(tmp_path: Path) -> dict[str, Any]:
         (("pbx", "dance"), "No such command 'dance'. See: callfloor pbx --help"),
         (("--config", "nope.toml", "serve"), "nope.toml: no such file; create it, or name another with --config"),
         (("--config", "nope.toml", "doctor"), "nope.toml: no such file"),
+        (("flow", "check", "nope.yaml"), "nope.yaml: no such file; name a flow's file"),
+        (("flow", "check", "empty"), "empty: is a folder; name the flow's file in it"),
         (("replay", "nope.ami"), "nope.ami: no such file"),
         (("replay", "empty"), "empty: no journal in this folder"),
         (("replay", "garbage.ami"), "garbage.ami: is no journal"),
@@ -66,6 +68,16 @@ def test_mistakes_on_the_command_line(
     (tmp_path / "garbage.ami").write_bytes(bytes(range(1, 200)))
     (tmp_path / "damaged.ami").write_bytes(b"@E 1000000 1 3\nabc\n@E what\n")
     assert says in callfloor(*arguments).complaint
+
+
+def test_every_fault_of_the_settings_is_a_line(callfloor: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "callfloor.toml").write_text("[office]\nregion = 'D'\n[http]\nport = 'x'\n")
+    said = callfloor("serve")
+    assert said.status == 2
+    assert [line.rpartition(":")[0] for line in said.err.splitlines()] == [
+        "callfloor: callfloor.toml: office.region",
+        "callfloor: callfloor.toml: http.port",
+    ]
 
 
 @pytest.mark.parametrize(
