@@ -116,20 +116,27 @@ def make_adapter(
     """The CRM that the settings name."""
     crm = settings.crm.adapter
     if isinstance(crm, WebhookCrm):
-        secret = crm.secret.get_secret_value()
-        return WebhookAdapter(http, url=crm.url, secret=secret, timeout=crm.timeout, clock=clock)
+        return _webhook(crm, http, clock)
     return EmbeddedAdapter(database, language=settings.office.language)
+
+
+def _webhook(crm: WebhookCrm, http: httpx.AsyncClient, clock: Callable[[], float]) -> WebhookAdapter:
+    return WebhookAdapter(http, url=crm.url, secret=crm.secret.get_secret_value(), timeout=crm.timeout, clock=clock)
 
 
 @contextlib.asynccontextmanager
 async def crm_adapter(settings: Settings) -> AsyncIterator[CrmAdapter]:
-    """The CRM alone, for those who only want to ask it something."""
-    database = Database(settings.storage.url)
-    async with httpx.AsyncClient(follow_redirects=False) as http:
-        try:
-            yield make_adapter(settings, database, http, time.time)
-        finally:
-            await database.close()
+    """The CRM alone, for those who only want to ask it something. Raises ``DatabaseError``; makes no database."""
+    crm = settings.crm.adapter
+    if isinstance(crm, WebhookCrm):
+        async with httpx.AsyncClient(follow_redirects=False) as http:
+            yield _webhook(crm, http, time.time)
+        return
+    database = Database(settings.storage.url, create=False)
+    try:
+        yield EmbeddedAdapter(database, language=settings.office.language)
+    finally:
+        await database.close()
 
 
 def calm_garbage_collector() -> None:

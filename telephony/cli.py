@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -239,7 +239,7 @@ def user_add(
         _check_phone(settings, phone)
 
     async def add() -> None:
-        async with _accounts(settings) as accounts:
+        async with _accounts(settings, create=True) as accounts:
             await accounts.create(login, name, password, role, language, phone=phone, queues=memberships)
 
     _run(add())
@@ -253,7 +253,7 @@ def user_list(context: click.Context) -> None:
     settings = settings_of(context)
 
     async def people() -> None:
-        async with _accounts(settings) as accounts:
+        async with _accounts(settings, upgrade=False) as accounts:
             for one in await accounts.list():
                 queues = ",".join(f"{entry.queue}:{entry.penalty}" for entry in one.queues)
                 state = "" if one.active else "  closed"
@@ -345,11 +345,15 @@ def _membership(settings: Settings, text: str) -> Membership:
 
 
 @contextlib.asynccontextmanager
-async def _accounts(settings: Settings) -> Any:
-    await migrations.upgrade(settings.storage.url)
-    database = Database(settings.storage.url)
+async def _accounts(settings: Settings, *, create: bool = False, upgrade: bool = True) -> AsyncIterator[Accounts]:
+    """The accounts. Only who adds the first person makes a database, and who only reads does not touch its tables."""
+    database = Database(settings.storage.url, create=create)
     accounts = Accounts(database)
     try:
+        if upgrade:
+            await migrations.upgrade(database)
+        else:
+            await migrations.require_current(database)
         yield accounts
     finally:
         accounts.close()

@@ -62,7 +62,7 @@ def _flow(settings: Settings) -> Finding:
 
 async def _database(settings: Settings) -> Finding:
     try:
-        database = Database(settings.storage.url)
+        database = Database(settings.storage.url, create=False)
     except DatabaseError as wrong:
         return Finding("database", False, str(wrong))
     try:

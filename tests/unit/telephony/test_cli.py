@@ -171,6 +171,18 @@ def test_people_are_added_listed_and_closed(callfloor: Callable[..., Any], quiet
     assert "nobody" in callfloor("user", "close", "nobody", **quiet).complaint
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("user", "list"), ("user", "change", "anna", "--name", "A"), ("user", "close", "anna")],
+)
+def test_who_only_looks_makes_no_database(
+    callfloor: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    said = callfloor(*arguments).complaint
+    assert f"there is no database at {tmp_path}/var/callfloor.db; make one with: callfloor db upgrade" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_database_is_brought_up_to_date(callfloor: Callable[..., Any], quiet: dict[str, Any]) -> None:
     first, second = (callfloor("db", "upgrade", **quiet) for _ in range(2))
     assert first.out == second.out

@@ -23,10 +23,13 @@ def findings(callfloor: Callable[..., Any], **variables: object) -> dict[str, st
     return {line[5:].partition(":")[0]: line for line in lines}
 
 
-def test_a_machine_on_which_nothing_is_there(callfloor: Callable[..., Any]) -> None:
+def test_a_machine_on_which_nothing_is_there(callfloor: Callable[..., Any], tmp_path: Path) -> None:
     found = findings(callfloor, ami__port=1)
     assert found["flow"] == "ok   flow: customer-care is sound"
-    assert found["database"].endswith("is empty; run: callfloor db upgrade")
+    there = f"there is no database at {tmp_path}/var/c.db; make one with: callfloor db upgrade"
+    assert found["database"].startswith(f"BAD  database: {there}")
+    assert found["crm"].startswith(f"BAD  crm: {there}")
+    assert list(tmp_path.iterdir()) == []  # it has changed nothing
     assert found["asterisk"].startswith("BAD  asterisk: Asterisk at 127.0.0.1:1 cannot be reached")
     assert found["asterisk"].endswith("start it (callfloor pbx run), or correct ami.host and ami.port")
 
