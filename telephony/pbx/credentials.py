@@ -45,6 +45,12 @@ def load_or_make(settings: Settings) -> Secrets:
     return result
 
 
+def kept_ami_secret(settings: Settings) -> str:
+    """The password for AMI, or nothing while none was made. Makes none. Raises ``RenderError`` as above."""
+    given = settings.ami.secret
+    return given.get_secret_value() if given else _read(settings.pbx.folder / FILE).ami
+
+
 def _read(path: Path) -> Secrets:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))

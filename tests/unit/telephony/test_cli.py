@@ -149,6 +149,20 @@ def test_an_asterisk_that_does_not_let_us_in(
     assert "s3cret" not in said.err
 
 
+def test_a_wrong_password_is_said_before_prompts_are_rendered(
+    callfloor: Callable[..., Any],
+    manager: Callable[..., Any],
+    quiet: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no voice
+    quiet["ami__port"] = manager(GREETING, REFUSED).port
+    del quiet["flows__file"]
+    assert "ami.username" in callfloor("serve", **quiet).complaint
+    assert not (tmp_path / "var" / "prompts").exists()
+
+
 def test_people_are_added_listed_and_closed(callfloor: Callable[..., Any], quiet: dict[str, Any]) -> None:
     def add(login: str, *more: str, **variables: str) -> Any:
         return callfloor("user", "add", login, "--name", "Anna Berg", *more, **{**quiet, **variables})
