@@ -38,7 +38,7 @@ BETWEEN_ROUNDS = 5.0
 TYPES_SECONDS = 8.0
 """How long an unhurried agent writes a call up."""
 HOST = "127.0.0.1"
-LISTENS = b"callfloor: the desk is at "
+LISTENS = b'"event": "service_up"'
 
 
 async def show(folder: Path, *, once: bool, port: int | None) -> int:
@@ -204,7 +204,7 @@ class Stage:
         for result, scene in zip(results, STORY, strict=True):
             judge(result, scene.expected)
         failures = [line for agent in self.agents.values() for line in agent.failures]
-        click.echo("\n" + table(results))
+        click.echo("\n" + table(results, whole=not sys.stdout.isatty()))
         for result in results:
             for remark in result.remarks:
                 click.echo(f"  {result.title}: {remark}", err=True)
@@ -392,14 +392,15 @@ def _short(text: str, most: int) -> str:
 COLUMNS = ("call", "identity", "certainty", "IVR path", "queue", "agent", "pop", "wrap-up", "CRM")
 
 
-def table(results: Sequence[Result]) -> str:
-    """What came of the calls, for people."""
+def table(results: Sequence[Result], *, whole: bool) -> str:
+    """What came of the calls. ``whole``: nothing is cut to fit on a screen."""
+    most = (10_000, 10_000) if whole else (36, 52)
     rows = [COLUMNS] + [
         (
-            _short(result.title, 36),
+            _short(result.title, most[0]),
             result.customer or "–",
             f"{result.certainty} ({result.reason})",
-            _short(" › ".join(node for node in result.path if not node.startswith("to_")), 52) or "–",
+            _short(" › ".join(node for node in result.path if not node.startswith("to_")), most[1]) or "–",
             f"{result.queue} {result.outcome}",
             result.agent or "–",
             "–" if result.pop_ms is None else f"{result.pop_ms:.0f} ms",
