@@ -120,6 +120,8 @@ def demo(once: bool, folder: Path, port: int | None) -> None:
     """Bring up an Asterisk, a sample office and the service, and place real calls."""
     from telephony.demo.show import show  # the only command that needs it
 
+    # Who starts us in the background may have us ignore Ctrl-C; what brings all this up must be able to be ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(_run(show(folder, once=once, port=port)))
 
 
