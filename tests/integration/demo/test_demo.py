@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from telephony.demo.agents import DemoAgent
+
 pytestmark = pytest.mark.asterisk
 
 LONGEST = 420.0
@@ -51,6 +53,7 @@ show.BETWEEN_ROUNDS, show.TYPES_SECONDS = 0.0, 0.5
 sys.argv[1:] = ["demo", "--folder", sys.argv[1]]
 cli.main()
 """
+KNOWN = "known by number"
 CHOOSES = "one number, two customers: the agent chooses"
 HANGS_UP = "hangs up while waiting"
 NEXT = "the first agent lets it ring, the next one gets it"
@@ -122,6 +125,27 @@ async def test_the_endless_demo_plays_what_it_prints_and_tidies_up(tmp_path: Pat
         ("PJSIP/phone1", "no_answer"),
         ("PJSIP/phone2", "answered"),
     ]
+
+
+async def test_the_visitor_s_place_is_in_the_story(tmp_path: Path) -> None:
+    async with playing_on(tmp_path, KNOWN, HANGS_UP) as (demo, said):
+        base = (await line_with(said, "The desk: ")).split()[-1]
+        _, password, *_ = (await line_with(said, "clara")).split()
+        await line_with(said, KNOWN)
+        visitor = DemoAgent(base, "clara", password, lambda _pop: ("PARCEL", "By hand."))
+        try:
+            await visitor.start()
+            await visitor.be("ready")
+            came_of = (await said.readline()).decode().strip()
+            assert came_of == "clara answered: the code and the note are yours; Annegret Sommerfeld, certain"
+            await line_with(said, HANGS_UP)
+            assert (await said.readline()).decode().strip() == "nobody answered; Mareike Oltmanns, certain"
+            assert visitor.failures == []
+            assert [seen.states[-2:] for seen in visitor.seen.values()] == [["wrap_up", "gone"], ["ringing", "gone"]]
+        finally:
+            await visitor.stop()
+        demo.send_signal(signal.SIGTERM)
+        await said.read()
 
 
 async def test_ctrl_c_ends_the_demo_in_the_background_too(tmp_path: Path) -> None:
