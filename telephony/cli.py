@@ -131,10 +131,14 @@ def demo(once: bool, folder: Path, port: int | None) -> None:
 def replay(file: Path, as_json: bool) -> None:
     """Rebuild the conversations of a journal FILE (or of a folder of them)."""
     _must_be_journal(file)
-    if not as_json:
-        click.echo(_row(name for name, _ in REPLAYED))
+    empty = True
     for history in replay_journal(file):
+        if empty and not as_json:
+            click.echo(_row(name for name, _ in REPLAYED))
+        empty = False
         click.echo(json.dumps(history.as_dict(), ensure_ascii=False) if as_json else _line(history))
+    if empty:
+        click.echo(f"{file}: no conversation in it", err=True)
 
 
 def _must_be_journal(file: Path) -> None:

@@ -222,6 +222,12 @@ def test_the_database_is_brought_up_to_date(callfloor: Callable[..., Any], quiet
     assert "storage.url is not a database we know" in said
 
 
+def test_a_journal_of_a_quiet_day_is_said_to_be_one(callfloor: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "journal-00000001.ami").touch()
+    said = callfloor("replay", "journal-00000001.ami")
+    assert (said.status, said.out, said.err) == (0, "", "journal-00000001.ami: no conversation in it\n")
+
+
 def test_a_flow_is_checked_with_every_fault(callfloor: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "flow.yaml").write_text(FLOW)
     assert callfloor("flow", "check", "flow.yaml").out == "flow.yaml: sound\n"
