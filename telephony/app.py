@@ -29,12 +29,14 @@ from crm_bridge.outbox import OutboxWorker, RetryPolicy
 from crm_bridge.ports import CrmAdapter
 from ivr_flows import CUSTOMER_CARE, schema
 from ivr_flows.checks import check_flow
-from ivr_flows.prompts import Espeak, PromptLibrary
+from ivr_flows.prompts import Espeak, PromptLibrary, Render
 from ivr_flows.schema import Flow, FlowError
 from telephony import migrations
 from telephony.agi.reception import Reception
 from telephony.agi.server import AgiServer
 from telephony.ami.client import AmiClient
+from telephony.ami.errors import AmiError, Misconfigured
+from telephony.ami.probe import linked
 from telephony.conversations.aftermath import Aftermath, aftermath
 from telephony.conversations.events import Happening
 from telephony.conversations.journal import Journal
@@ -64,6 +66,8 @@ SWITCH_SECONDS = 0.0005
 """How long a look-up or a batch of records may keep the interpreter from the loop; a tenth of Python's default."""
 CRM_CHECK_SECONDS = 10.0
 ACTION_SECONDS = 5.0
+LOG_IN_SECONDS = 3.0
+"""How long a start waits for Asterisk's word on our log-in."""
 
 
 def ami_secret(settings: Settings) -> str:
@@ -112,6 +116,16 @@ def synthesiser(settings: Settings) -> Espeak:
     return Espeak(command=tuple(image.command("espeak-ng")), environment=dict(image.env))
 
 
+def prompt_library(settings: Settings, render: Render) -> PromptLibrary:
+    """Where the flow's phrases are, and ``render`` for those that are missing."""
+    return PromptLibrary(settings.storage.folder / "prompts", render, Espeak().voice, settings.flows.prompts)
+
+
+def voice_is_here(settings: Settings) -> bool:
+    """Whether ``synthesiser`` would have to fetch nothing."""
+    return not settings.pbx.managed or settings.pbx.asterisk is not None or image_folder(settings.pbx).is_dir()
+
+
 def packaged_image(settings: Settings) -> Image | None:
     """The packaged Asterisk's files, brought here if the settings ask for them."""
     if not settings.pbx.managed or settings.pbx.asterisk is not None:
@@ -126,20 +140,27 @@ def make_adapter(
     """The CRM that the settings name."""
     crm = settings.crm.adapter
     if isinstance(crm, WebhookCrm):
-        secret = crm.secret.get_secret_value()
-        return WebhookAdapter(http, url=crm.url, secret=secret, timeout=crm.timeout, clock=clock)
-    return EmbeddedAdapter(database)
+        return _webhook(crm, http, clock)
+    return EmbeddedAdapter(database, language=settings.office.language)
+
+
+def _webhook(crm: WebhookCrm, http: httpx.AsyncClient, clock: Callable[[], float]) -> WebhookAdapter:
+    return WebhookAdapter(http, url=crm.url, secret=crm.secret.get_secret_value(), timeout=crm.timeout, clock=clock)
 
 
 @contextlib.asynccontextmanager
 async def crm_adapter(settings: Settings) -> AsyncIterator[CrmAdapter]:
-    """The CRM alone, for those who only want to ask it something."""
-    database = Database(settings.storage.url)
-    async with httpx.AsyncClient(follow_redirects=False) as http:
-        try:
-            yield make_adapter(settings, database, http, time.time)
-        finally:
-            await database.close()
+    """The CRM alone, for those who only want to ask it something. Raises ``DatabaseError``; makes no database."""
+    crm = settings.crm.adapter
+    if isinstance(crm, WebhookCrm):
+        async with httpx.AsyncClient(follow_redirects=False) as http:
+            yield _webhook(crm, http, time.time)
+        return
+    database = Database(settings.storage.url, create=False)
+    try:
+        yield EmbeddedAdapter(database, language=settings.office.language)
+    finally:
+        await database.close()
 
 
 def calm_garbage_collector() -> None:
@@ -225,8 +246,7 @@ class App:
         )
         self.desk = DeskServer(settings, self.accounts, self.office, self.board, self.registry, clock=clock)
         self.flow = load_flow(settings)
-        espeak = synthesiser(settings)
-        self.prompts = PromptLibrary(settings.storage.folder / "prompts", espeak, espeak.voice, settings.flows.prompts)
+        self.prompts = prompt_library(settings, synthesiser(settings))
         self.reception = Reception(lambda: self.flow, self.prompts.sound, self.bridge, self.office)
         self.agi = AgiServer(settings.agi, self.reception.welcome, secret=agi_secret(settings))
         self._tasks: list[asyncio.Task[None]] = []
@@ -247,6 +267,8 @@ class App:
             stack.push_async_callback(app.http.aclose)
             stack.push_async_callback(app.bridge.close)
             await migrations.upgrade(app.database)
+            # Before the prompts: rendering takes a while, and what people must mend is said at once.
+            await app._not_turned_away()
             await app.prompts.prepare(app.flow)
             await app.office.begin()
             stack.push_async_callback(app._end)
@@ -263,6 +285,16 @@ class App:
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+
+    async def _not_turned_away(self) -> None:
+        """Raises ``Misconfigured`` when Asterisk does not let us in. One that is down is no reason not to start."""
+        try:
+            async with linked(self.settings.ami, ami_secret(self.settings), LOG_IN_SECONDS):
+                pass
+        except Misconfigured:
+            raise
+        except (AmiError, TimeoutError) as down:
+            log.info("ami_not_there_yet", why=str(down))
 
     def _begin(self) -> None:
         for name, work in (

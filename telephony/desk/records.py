@@ -264,7 +264,9 @@ class Records:
         history, customer = case.history, case.customer
         talks = [talk for talk in history.talks if not login or self._login(case, talk.interface) == login]
         queue = due.queue if due is not None else (history.stints[-1].queue if history.stints else "")
-        ended = talks[-1].ended_at if talks else history.ended_at
+        # Of a call that ended behind our back nobody knows when, nor whether somebody picked up.
+        unseen = history.lost and not talks
+        ended = talks[-1].ended_at if talks else None if unseen else history.ended_at
         return CallReport(
             conversation=case.id,
             customer=customer.id if customer is not None else None,

@@ -303,9 +303,9 @@ class DeskServer:
             problem = Problem("internal")
         finally:
             _connection(request).answered()
-        spoken = request.get(_LANGUAGE) or problems.language(
-            request.headers.get("Accept-Language"), self._settings.office.language
-        )
+        # The page says what it is switched to. The account's language is for clients that say nothing we speak.
+        own = request.get(_LANGUAGE, self._settings.office.language)
+        spoken = problems.language(request.headers.get("Accept-Language"), own)
         return problems.response(problem, spoken, fallback)
 
     def _complain(self, request: web.BaseRequest, status: int, error: BaseException | None) -> web.Response:

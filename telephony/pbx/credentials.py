@@ -52,6 +52,18 @@ def load_or_make(settings: Settings) -> Secrets:
     )
 
 
+def kept_ami_secret(settings: Settings) -> str:
+    """The password for AMI, or nothing while none was made. Makes none. Raises ``RenderError`` as above."""
+    given = settings.ami.secret
+    return given.get_secret_value() if given else _read(settings.pbx.folder / FILE).ami
+
+
+def kept_agi_secret(settings: Settings) -> str:
+    """What the dialplan says to our FastAGI server, or nothing while none was made. Makes none. Raises as above."""
+    given = settings.agi.secret
+    return given.get_secret_value() if given else _read(settings.pbx.folder / FILE).agi
+
+
 def _read(path: Path) -> Secrets:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))

@@ -269,6 +269,16 @@ async def test_strangers_are_answered_in_their_browser_s_language(
     assert answer.json["title"] == expected
 
 
+@pytest.mark.parametrize(("login", "page"), [("anna", "en"), ("ben", "de")])
+async def test_the_language_the_page_is_switched_to_goes_before_the_account_s(
+    desk: Desk, login: str, page: str
+) -> None:
+    client = await desk.signed_in(login, **{"Accept-Language": page})
+    answer = await desk.call(client, "PUT", "/api/v1/conversations/9/note", json={"note": ""})
+    assert answer.headers["Content-Language"] == page
+    assert answer.json["title"] == {"de": "Gespräch unbekannt", "en": "Conversation unknown"}[page]
+
+
 async def test_people_are_answered_in_their_own_language(desk: Desk) -> None:
     for login, *expected in (("anna", "Gespräch unbekannt", "de"), ("ben", "Conversation unknown", "en")):
         client = await desk.signed_in(login, **{"Accept-Language": "fr"})

@@ -81,6 +81,22 @@ async def test_a_batch_is_written_and_a_late_one_corrects_it(records: Records, d
     assert (call.conversation, call.agent, call.queue, call.ended_at) == ("c1", "anna", "service", 120.0)
 
 
+@pytest.mark.parametrize(("lost", "ended_at"), [(False, 109.0), (True, None)])
+async def test_a_call_that_ended_behind_our_back_is_not_said_to_be_missed(
+    records: Records, database: Database, lost: bool, ended_at: float | None
+) -> None:
+    case = case_of("c1", talked=False)
+    case.history.lost = lost
+    records.touch(case)
+    work = asyncio.create_task(records.run())
+    await written(database, "c1")
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    async with database.session() as session:
+        (owed,) = (await session.exec(sqlmodel.select(OutboxRow))).all()
+    assert (owed.payload["ended_at"], owed.payload["answered_at"]) == (ended_at, None)
+
+
 async def test_a_locked_database_delays_and_loses_nothing(records: Records, database: Database) -> None:
     other = Database(database.url, busy_seconds=1)
     work = asyncio.create_task(records.run())
