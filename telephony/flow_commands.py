@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 
 from ivr_flows import schema, scripts
-from ivr_flows.checks import House, check
+from ivr_flows.checks import check
 from ivr_flows.coverage import Coverage
 from ivr_flows.drawing import mermaid, svg
 from ivr_flows.runs import Run
 from ivr_flows.scripts import Script, Scripts
 from ivr_flows.simulator import simulate
+from telephony.reception.house import house_of
 from telephony.settings import Settings
 
 FAILED = 2
@@ -26,15 +27,12 @@ FAILED = 2
 _FLOW = click.argument("file", metavar="FLOW", type=click.Path(path_type=Path))
 
 
-def house_of(settings: Settings) -> House:
-    """What the settings have that flows can name."""
-    return House(
-        queues={queue.name for queue in settings.queues},
-        hours={hours.name for hours in settings.hours},
-        transfers={transfer.name for transfer in settings.transfers},
-        exit_keys={queue.name: queue.exit_keys for queue in settings.queues},
-        http=settings.flows.http_allow,
-    )
+def must_be_file(file: Path) -> None:
+    """The flow's own words for these would point to the settings, where this file does not come from."""
+    if file.is_dir():
+        raise click.ClickException(f"{file}: is a folder; name the flow's file in it")
+    if not file.exists():
+        raise click.ClickException(f"{file}: no such file; name a flow's file")
 
 
 @click.group()
@@ -47,6 +45,7 @@ def flow() -> None:
 @click.pass_obj
 def check_command(settings: Callable[[], Settings], file: Path) -> None:
     """Prove that a FLOW is sound; names every fault with line and column."""
+    must_be_file(file)
     problems = check(file, house_of(settings()))
     for problem in problems:
         click.echo(str(problem), err=True)
@@ -63,6 +62,7 @@ def check_command(settings: Callable[[], Settings], file: Path) -> None:
 @click.option("--cover", type=click.IntRange(0, 100), help="Fail below this percentage of branches taken.")
 def simulate_command(file: Path, source: Path | None, caller: str | None, verbose: bool, cover: int | None) -> None:
     """Send scripted callers through a FLOW, without Asterisk; tells which branches nobody took."""
+    must_be_file(file)
     loaded = schema.load(file)
     told = scripts.load(source or scripts.beside(file), loaded)
     coverage = Coverage(loaded)
@@ -111,6 +111,7 @@ def _complaints(told: Scripts, name: str, run: Run) -> list[str]:
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
 def draw_command(file: Path, form: str, target: Path | None) -> None:
     """Draw a FLOW as an SVG picture or as a Mermaid diagram."""
+    must_be_file(file)
     loaded = schema.load(file)
     drawn = svg(loaded) if form == "svg" else mermaid(loaded)
     if target is None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from telephony.flow_commands import must_be_file
 from telephony.house_commands import opened
 from telephony.reception.house import house_of
 from telephony.reception.library import ALIASES, LIVE, Library
@@ -27,6 +28,7 @@ _ALIAS = click.option("--alias", type=click.Choice(ALIASES), default=LIVE, show_
 @click.pass_obj
 def publish(settings: Callable[[], Settings], file: Path, alias: str) -> None:
     """Prove a FLOW, store it as a new version, and make it live; what does not pass is not published."""
+    must_be_file(file)
     config = settings()
     house = house_of(config)
     made = _with_library(config, lambda library: library.publish(file, house, getpass.getuser(), alias))

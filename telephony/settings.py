@@ -452,8 +452,8 @@ def _default_pauses() -> tuple[PauseReason, ...]:
 
 
 def _default_hours() -> tuple[OpeningHours, ...]:
-    weekdays: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
-    return (OpeningHours(name="service", week={**dict.fromkeys(weekdays, ("08:00-20:00",)), "sat": ("09:00-16:00",)}),)
+    """Always open: a house that has set no hours turns nobody away."""
+    return (OpeningHours(name="service", week=dict.fromkeys(get_args(Weekday), ("00:00-24:00",))),)
 
 
 class Settings(_Section):

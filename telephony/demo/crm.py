@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -47,6 +48,7 @@ class DemoCrm:
         await load_samples(self._database, now=time.time())
         app = web.Application()
         app.router.add_post("/{request}", self._serve)
+        app.router.add_post("/ivr/trace", self._trace)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
@@ -63,15 +65,26 @@ class DemoCrm:
             rows = (await connection.execute(select(table.c.payload).where(table.c.kind == "call"))).scalars()
             return sum(bool(payload.get("code")) for payload in rows)
 
+    async def _trace(self, request: web.Request) -> web.Response:
+        """The parcel service that the flow asks: a number for each order that is to be traced."""
+        body = await request.read()
+        if not self._is_signed(request, body):
+            return web.Response(status=401)
+        order = str(orjson.loads(body).get("order", ""))
+        return web.json_response({"case": str(zlib.crc32(order.encode()) % 900_000 + 100_000)})
+
+    def _is_signed(self, request: web.Request, body: bytes) -> bool:
+        stamp = request.headers.get("X-Callfloor-Timestamp", "")
+        given = request.headers.get("X-Callfloor-Signature", "")
+        fresh = stamp.isdigit() and abs(time.time() - int(stamp)) < OLDEST_SECONDS
+        return fresh and hmac.compare_digest(given, f"v1={sign(self._secret, stamp, body)}")
+
     async def _serve(self, request: web.Request) -> web.Response:
         if self.out_of_order:
             self.refused += 1
             return web.Response(status=503, headers={"Retry-After": "1"})
         body = await request.read()
-        stamp = request.headers.get("X-Callfloor-Timestamp", "")
-        given = request.headers.get("X-Callfloor-Signature", "")
-        fresh = stamp.isdigit() and abs(time.time() - int(stamp)) < OLDEST_SECONDS
-        if not fresh or not hmac.compare_digest(given, f"v1={sign(self._secret, stamp, body)}"):
+        if not self._is_signed(request, body):
             return web.Response(status=401)
         question = orjson.loads(body)
         name = request.match_info["request"]

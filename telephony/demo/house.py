@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from ivr_flows import CUSTOMER_CARE
+from ivr_flows import CUSTOMER_CARE, FLOWS
 from telephony.pbx.callers import free_udp_port
 from telephony.settings import Settings, load
 
@@ -94,6 +94,7 @@ def furnish(folder: Path, port: int | None) -> House:
         raise DemoError(f"port {port} is taken; end what listens there, or leave --port out for a free one")
     flow, config = folder / "flow.yaml", folder / "callfloor.toml"
     flow.write_text(_flow(), encoding="utf-8")
+    shutil.copyfile(FLOWS / "identify.yaml", folder / "identify.yaml")
     ports = _free_tcp_ports(4)
     crm_secret, password = secrets.token_urlsafe(24), secrets.token_urlsafe(9)
     phone_ports = {person.phone: free_udp_port() for person in PEOPLE if person.phone is not None}
@@ -119,20 +120,17 @@ def furnish(folder: Path, port: int | None) -> House:
 
 
 def _flow() -> str:
-    """The shipped flow, with one node more: who dialled the orders' line goes to its queue."""
+    """The shipped flow, with two nodes more: who dialled the orders' line goes to its queue."""
     document = yaml.safe_load(CUSTOMER_CARE.read_text(encoding="utf-8"))
     nodes = document["nodes"]
-    for node in nodes.values():
-        for branch, target in node.items():
-            if target == "to_service":
-                node[branch] = "line"
-    nodes["to_orders"] = {**nodes["to_service"], "queue": "orders"}
+    nodes["privacy"]["next"] = "line"
     nodes["line"] = {
         "type": "condition",
         "when": f"call.dialled == '{ORDERS_LINE}'",
         "then": "to_orders",
-        "otherwise": "to_service",
+        "otherwise": "main",
     }
+    nodes["to_orders"] = {"type": "route", "queue": "orders", "priority": 5}
     return yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
 
 
@@ -215,6 +213,13 @@ timeout = 2
 
 [flows]
 file = {flow}
+constants = {{ erp = "http://127.0.0.1:{crm}/ivr" }}
+http_allow = ["http://127.0.0.1:{crm}/ivr/"]
+http_secret = {crm_secret}
+
+[[transfers]]
+name = "reception"
+phone = "phone3"
 
 [log]
 format = "json"
@@ -224,6 +229,7 @@ name = "service"
 label = {{ de = "Kundenservice", en = "Customer care" }}
 strategy = "ringall"
 ring_seconds = 15
+exit_keys = "1"
 wrap_up_codes = [
   {{ code = "PARCEL", label = {{ de = "Paket / Sendung", en = "Parcel" }} }},
   {{ code = "INVOICE", label = {{ de = "Rechnung", en = "Invoice" }} }},

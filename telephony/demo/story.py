@@ -14,8 +14,14 @@ DEAF = PhoneScript(answer_after=None)
 LONG = PhoneScript(answer_after=1.0, talk=11.0)
 CALM = PhoneScript(answer_after=5.0, talk=12.0)
 
-SKIP_NUMBER = (Keys(5.0, "1"), Keys(9.0, "*"))
-"""German, please; and no, the customer number is not at hand."""
+TO_A_PERSON = (Keys(11.5, "0"),)
+"""Into the main menu, after greeting and notice: somebody, please."""
+GERMAN_TO_A_PERSON = (Keys(5.0, "1"), Keys(8.5, "0"))
+"""The same for who is asked for the language first."""
+PIN_OF, PIN = "204117", "4719"
+"""The customer with a PIN for the telephone."""
+IBAN = "89370400440532013000"
+"""The digits of a German account number that stands in every textbook, its check digits right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,9 @@ STORY: tuple[Scene, ...] = (
             "anna",
             "PARCEL",
             rang=("anna", "ben", "clara"),
-            passed=("greeting", "recognise", "privacy"),
+            passed=("greeting", "recognise", "privacy", "main", "to_service"),
         ),
+        keys=TO_A_PERSON,
         name="A. Sommerfeld",
         note="Paket ist unterwegs, Sendungsnummer genannt.",
     ),
@@ -97,10 +104,10 @@ STORY: tuple[Scene, ...] = (
             "anna",
             "INVOICE",
             rang=("anna", "ben", "clara"),
-            passed=("greeting", "recognise", "language", "customer_number", "thanks"),
+            passed=("language", "main", "invoice_who.number", "invoice_tell", "more", "to_service"),
         ),
         withheld="privacy",
-        keys=(Keys(5.0, "1"), Keys(9.0, "204117#")),
+        keys=(Keys(5.0, "1"), Keys(8.5, "2"), Keys(2.0, "204117#"), Keys(4.0, "0")),
         note="Rechnung per E-Mail geschickt.",
     ),
     Scene(
@@ -115,9 +122,9 @@ STORY: tuple[Scene, ...] = (
             "anna",
             "OTHER",
             rang=("anna", "ben", "clara"),
-            passed=("greeting", "recognise", "language", "customer_number"),
+            passed=("greeting", "recognise", "language", "main"),
         ),
-        keys=SKIP_NUMBER,
+        keys=GERMAN_TO_A_PERSON,
         note="Katalog angefordert.",
     ),
     Scene(
@@ -134,7 +141,7 @@ STORY: tuple[Scene, ...] = (
             rang=("anna", "ben", "clara"),
             passed=("greeting", "recognise", "language"),
         ),
-        keys=SKIP_NUMBER,
+        keys=GERMAN_TO_A_PERSON,
         picks="Katharina Brandt",
         note="Rücksendeschein verschickt.",
     ),
@@ -142,9 +149,11 @@ STORY: tuple[Scene, ...] = (
         "hangs up while waiting",
         "+494066969410",
         Expected(
-            "certain", "number_unique", "Mareike Oltmanns", "service", "abandoned", passed=("greeting", "recognise")
+            "certain", "number_unique", "Mareike Oltmanns", "service", "abandoned", passed=("main", "wait_or_call_back")
         ),
-        hang_up_after=16.0,
+        # Nobody is there: she is told how long it may take, and waits.
+        keys=(*TO_A_PERSON, Keys(3.0, "2")),
+        hang_up_after=5.0,
         ready=(),
         # The visitor may be ready: her phone rings, and the caller is gone before anybody picks up.
         unhurried={"phone3": DEAF},
@@ -182,10 +191,47 @@ STORY: tuple[Scene, ...] = (
             rang=("anna", "ben", "clara"),
             passed=("greeting", "recognise", "language"),
         ),
-        keys=SKIP_NUMBER,
+        keys=GERMAN_TO_A_PERSON,
         phones={"phone1": LONG},
         note="Rate für November ist eingegangen.",
         trouble="crm",
+    ),
+    Scene(
+        "where is my parcel: settled without an agent",
+        "+493023125042",
+        Expected(
+            "certain",
+            "customer_number",
+            "Annegret Sommerfeld",
+            "",
+            "in_ivr",
+            passed=("main", "parcel_who.number", "parcel_tell", "parcel_missing", "parcel_trace", "parcel_traced"),
+        ),
+        keys=(Keys(11.5, "1"), Keys(3.0, "204117#"), Keys(9.0, "1"), Keys(5.0, "1")),
+        hang_up_after=8.0,
+    ),
+    Scene(
+        "new bank details: number, PIN, IBAN, then a person",
+        "+493023125042",
+        Expected(
+            "certain",
+            "customer_number_and_pin",
+            "Annegret Sommerfeld",
+            "service",
+            "answered",
+            "anna",
+            "BANK",
+            rang=("anna", "ben", "clara"),
+            passed=("main", "bank_who", "bank_iban", "bank_confirm", "bank_file", "filed", "to_service"),
+        ),
+        keys=(
+            Keys(11.5, "4"),
+            Keys(3.0, f"{PIN}#"),
+            Keys(3.0, IBAN),
+            Keys(4.0, "1"),
+            Keys(4.0, "0"),
+        ),
+        note="Antrag geprüft und freigegeben.",
     ),
     Scene(
         "Callfloor is down, and comes back during the call",

@@ -130,7 +130,7 @@ class ScriptedOffice:
         self.board.put(kind, id, value, audience)
 
     def office(self, **changes: Any) -> None:
-        value = {"pbx": "in_sync", "crm": "up", "outbox_waiting": 0, "outbox_dead": 0, **changes}
+        value = {"pbx": "in_sync", "crm": "up", "outbox_waiting": 0, "outbox_dead": 0, **RECEPTION, **changes}
         pauses = [{"code": one.code, "label": one.label} for one in self.settings.pauses]
         self.put("office", "office", {**value, "pauses": pauses}, EVERYONE)
 
@@ -224,7 +224,7 @@ class ScriptedOffice:
         self.roles[user.login] = user.role
         self.me[user.login] = {
             "login": user.login, "name": user.name, "role": user.role, "language": user.language,
-            "interface": user.interface, "queues": [one.queue for one in user.queues], "wrap_up": None,
+            "interface": user.interface, "queues": [one.queue for one in user.queues], "messages": 0, "wrap_up": None,
         }  # fmt: skip
         self._be(user.login, "offline")
 
@@ -293,6 +293,10 @@ def built_pages() -> Path:
                 subprocess.run([npm, "ci"], cwd=WEB, check=True, capture_output=True)
             subprocess.run([npm, "run", "build"], cwd=WEB, check=True, capture_output=True)
     return STATIC
+
+
+RECEPTION: dict[str, Any] = {"requests": 0, "callbacks": 0, "closed": None}
+"""What of the reception everybody sees: nothing."""
 
 
 @dataclass

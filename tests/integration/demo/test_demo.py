@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -48,9 +49,9 @@ PLAY_ON = """
 import sys
 from telephony import cli
 from telephony.demo import show
-show.STORY = [scene for scene in show.STORY if scene.title in sys.argv[2:]]
+show.STORY = [scene for scene in show.STORY if scene.title in sys.argv[3:]]
 show.BETWEEN_ROUNDS, show.TYPES_SECONDS = 0.0, 0.5
-sys.argv[1:] = ["demo", "--folder", sys.argv[1]]
+sys.argv[1:] = ["demo", "--folder", sys.argv[1], "--port", sys.argv[2]]
 cli.main()
 """
 KNOWN = "known by number"
@@ -68,8 +69,11 @@ async def playing_on(
     ``deaf``: as shells start what runs in the background, with Ctrl-C ignored.
     """
     (folder / "tmp").mkdir()
+    with socket.socket() as probe:  # other demos here want the usual port, too
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     demo = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PLAY_ON, str(folder / "demo"), *titles),
+        *(sys.executable, "-c", PLAY_ON, str(folder / "demo"), str(port), *titles),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

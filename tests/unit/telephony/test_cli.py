@@ -297,9 +297,11 @@ def test_a_wrong_host_is_tried_again_and_readyz_says_why(tmp_path: Path, quiet: 
     finally:
         service.terminate()
         _, log = service.communicate(timeout=15)
-        os.set_blocking(reader, False)
-        os.write(writer, b".\n")  # the end of what was printed
-        printed = os.read(reader, 4096).decode().splitlines()[:-1]
+        os.write(writer, b"\n.\n")  # what was printed ends here: a terminal knows no end of file
+        shown = b""
+        while not shown.endswith((b"\n.\n", b"\n.\r\n")):
+            shown += os.read(reader, 4096)
+        printed = [line for line in shown.decode().splitlines()[:-1] if line]
         os.close(reader)
         os.close(writer)
     # A person is told where the desk is; who collects lines gets them all in one form.

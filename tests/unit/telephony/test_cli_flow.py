@@ -118,7 +118,7 @@ def test_enough_coverage_is_enough(callfloor: Callfloor) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("simulate", "none.yaml"), "none.yaml:1:1: no such file"),
+        (("simulate", "none.yaml"), "none.yaml: no such file"),
         (("simulate", "shop.yaml", "--scripts", "none.yaml"), "none.yaml:1:1: no such file; write it, or name another"),
         (("simulate", "shop.yaml", "--scripts", "shop.yaml"), "shop.yaml:1:1: 'callers' is missing (and 6 more)"),
         (("simulate", "shop.yaml", "--caller", "x"), "shop.scripts.yaml has no caller 'x' (have: quick, night)"),

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 
-from ivr_flows import CUSTOMER_CARE, runner, schema
-from ivr_flows.ports import CallFacts, Recognition
+from ivr_flows import FRONT_DESK, runner, schema
+from ivr_flows.ports import CallFacts, Finding, Question, Recognition, Standing
 from telephony.agi import AgiCaller, AgiError, AgiServer, Handler
 from telephony.settings import Agi
 
@@ -82,13 +82,10 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class Nobody:
-    """A directory in which nobody is."""
+    """An office that knows nobody."""
 
-    async def recognise(self, facts: CallFacts) -> Recognition:
-        return Recognition("none", "number_unknown")
-
-    async def by_customer_number(self, facts: CallFacts, digits: str) -> Recognition:
-        return Recognition("none", "customer_number_unknown")
+    async def answer(self, standing: Standing, question: Question) -> Finding:
+        return Finding("unknown", {}, Recognition("none", ""))
 
 
 async def greet(caller: AgiCaller, facts: CallFacts) -> None:
@@ -157,7 +154,7 @@ async def test_garbage_for_a_reply_is_cut_off() -> None:
 )  # fmt: skip
 async def test_garbage_from_the_peer_is_one_line_in_the_log_and_no_fault_of_the_flow(garbage: bytes) -> None:
     """With the real flow: what a handler of ours would call a fault is none when the peer is to blame."""
-    flow = schema.load(CUSTOMER_CARE)
+    flow = schema.load(FRONT_DESK)
 
     async def lead(caller: AgiCaller, facts: CallFacts) -> None:
         await runner.run(flow, facts, caller, Nobody(), lambda _: "/s/any")

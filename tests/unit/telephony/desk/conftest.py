@@ -87,6 +87,7 @@ class NotedOffice:
             "reason": reason,
             "since": 1.0,
             "queues": [entry.queue for entry in user.queues],
+            "messages": 0,
             "wrap_up": None,
         }
         self.board.put("me", user.login, value, only(user.login))

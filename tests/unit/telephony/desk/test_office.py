@@ -740,7 +740,7 @@ async def test_a_locked_database_keeps_nobody_from_what_the_journal_tells(stage:
 
 async def test_the_record_knows_more_of_a_talk_than_the_journals_end(stage: Stage, again: Any) -> None:
     """Its reading began in the middle of the talk; the path and the customer are in the record alone."""
-    stage.office.prove(CALL, Match(Certainty.CERTAIN, "customer_number", (MIRA,), "played"))
+    stage.office.prove(CALL, Match(Certainty.CERTAIN, "customer_number", (MIRA,), "played"), "number")
     stage.call()
     stage.happen(FlowLeft(CALL, stage.now, ("greeting",), "en", "service"))
     stage.ring()

@@ -123,6 +123,14 @@ def test_the_dialplan_tries_both_servers_and_knows_every_queue() -> None:
     assert "exten => q-sales,1" in plan
 
 
+def test_a_call_becomes_a_conversation_when_it_is_known_whether_its_number_may_be_shown() -> None:
+    plan = _render(_settings())["extensions.conf"]
+    ways_in = plan[plan.index("[callfloor-in]") : plan.index("[callfloor-ivr]")].split("exten => ")[1:]
+    assert len(ways_in) == 2
+    for way in ways_in:
+        assert way.rindex("Set(CALLERID(") < way.index("Set(__CALLFLOOR_ID=") < way.index("Answer()")
+
+
 def test_without_a_secret_the_dialplan_says_none() -> None:
     assert "AGI(agi://127.0.0.1:4573/ivr,$" in _render(_settings(), agi="")["extensions.conf"]
 
