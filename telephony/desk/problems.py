@@ -131,8 +131,8 @@ CATALOGUE: dict[str, Entry] = {
         "Conversation unknown", "There is no such conversation, or it belongs to somebody else.",
     ),
     "no-phone": _entry(
-        409, "Kein Telefon", "Diesem Zugang ist kein Telefon zugeordnet; die Leitung kann eines zuordnen.",
-        "No phone", "This account has no phone assigned; an administrator can assign one.",
+        409, "Kein Telefon", "Diesem Zugang fehlt ein Telefon. Teamleitung oder Administration können eines zuordnen.",
+        "No phone", "This account has no phone. A supervisor or administrator can assign one.",
     ),
     "pause-unknown": _entry(
         422, "Pausengrund unbekannt", "Den Pausengrund „{reason}“ gibt es nicht.",
