@@ -90,6 +90,7 @@ export function Call({ pop }: { pop: Pop }) {
         <div class="call-name">
           <p class="call-state">
             <Icon name={STATE_ICON[pop.state]} size={18} /> {pop.held ? text.held : text[pop.state]}
+            {choosable(pop) && !choose && <span class="again">{text.again} <Hint action="candidates" /></span>}
           </p>
           <h2 id="call-who" class={who(pop).length > LONG_NAME ? 'is-long' : undefined} title={who(pop)}>{who(pop)}</h2>
         </div>

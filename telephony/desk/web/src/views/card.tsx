@@ -5,11 +5,10 @@ import type { ComponentChildren } from 'preact'
 import type { Card, Pop } from '../contract'
 import { choosing, now } from '../desk'
 import { calendar, clock, moment, money, overdue } from '../format'
-import { choiceDue, choosable, customerOf, seeking, unanswered } from '../front'
+import { choiceDue, customerOf, seeking, unanswered } from '../front'
 import { language, words } from '../i18n'
 import { Fold } from './fold'
 import { Icon } from './icons'
-import { Hint } from './parts'
 
 type Shown = { state: 'loading' } | { state: 'empty'; why: string } | { state: 'failed' } | { state: 'ready'; card: Card }
 
@@ -134,7 +133,7 @@ function CardHead({ pop, what }: { pop: Pop; what: Shown }) {
       <div class="card-title">
         <h3 id="card-title">{text.heading}</h3>
         {what.state === 'ready' && <span class="as-of">{text.fetched} {clock(what.card.fetched_at, language.value)}</span>}
-        {what.state === 'ready' && what.card.blocked && <p class="blocked"><Icon name="lock" size={16} /> {text.blocked}</p>}
+        {what.state === 'ready' && what.card.blocked && <p class="blocked">{text.blocked}</p>}
       </div>
       {what.state === 'failed' ? (
         <p class="card-note"><Icon name="warning" /> <span><strong>{text.failed}</strong> {text.failedText}</span></p>
@@ -148,7 +147,6 @@ function CardHead({ pop, what }: { pop: Pop; what: Shown }) {
           <div><dt>{text.phones}</dt><dd>{what.state === 'ready' ? <Numbers of={what.card.phones} /> : <span class="bone" />}</dd></div>
         </dl>
       )}
-      {choosable(pop) && <p class="again">{words.value.pop.again} <Hint action="candidates" /></p>}
     </section>
   )
 }

@@ -26,8 +26,12 @@ export function Fold({ rows, label, children }: { rows: string; label: string; c
     const look = () => {
       element.style.maxHeight = ''
       const room = element.clientHeight
-      const fits = bottoms().filter((bottom) => bottom <= room).at(-1)
-      if (inner.offsetHeight > room && fits !== undefined) element.style.maxHeight = `${fits}px`
+      if (inner.offsetHeight > room) {
+        // Of a first row that is too tall, as many of its lines as fit, below the row's own 4 px.
+        const line = parseFloat(getComputedStyle(inner).lineHeight)
+        const fits = bottoms().filter((bottom) => bottom <= room).at(-1) ?? 4 + Math.floor((room - 4) / line) * line
+        element.style.maxHeight = `${fits}px`
+      }
       count()
     }
     const observer = new ResizeObserver(look)
