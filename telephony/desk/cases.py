@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from crm_bridge.numbers import NumberStatus, PhoneNumber
+from crm_bridge.numbers import NumberStatus, PhoneNumber, format_number
 from crm_bridge.ports import Card, Certainty, CustomerRef, Match
 from telephony.conversations.history import History
 
@@ -73,9 +74,14 @@ class Case:
         self.cached = None
 
 
-def written(card: Card) -> orjson.Fragment:
-    """The card as JSON, in no more memory than that takes."""
-    return orjson.Fragment(bytes(memoryview(orjson.dumps(card))))
+def written(card: Card, name_of: Callable[[str], str]) -> orjson.Fragment:
+    """The card as JSON, in no more memory than that takes: numbers written for people, log-ins as names."""
+    shown = replace(
+        card,
+        phones=tuple(format_number(number) for number in card.phones),
+        activities=tuple(replace(one, agent=name_of(one.agent)) for one in card.activities),
+    )
+    return orjson.Fragment(bytes(memoryview(orjson.dumps(shown))))
 
 
 def caller_of(number: PhoneNumber, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ Presence = Literal["offline", "ready", "ringing", "talking", "after_call_work", 
 Certainty = Literal["certain", "likely", "shared", "none", "withheld"]
 Language = Literal["de", "en"]
 Level = Literal["none", "number", "pin"]
+Wish = Literal["ready", "paused", "offline"]
 RoleName = Literal["agent", "supervisor", "admin"]
 
 
@@ -41,7 +42,7 @@ class WrapUp(Shape):
 
 
 class Me(Shape):
-    """``me/<login>``: the person himself."""
+    """``me/<login>``: the person himself. ``wish``: what he asked for; it holds once calls and wrap-ups are done."""
 
     login: str
     name: str
@@ -49,6 +50,7 @@ class Me(Shape):
     language: Language
     interface: str | None
     presence: Presence
+    wish: Wish
     reason: str
     since: float
     queues: list[str]
@@ -58,14 +60,17 @@ class Me(Shape):
 
 
 class AgentValue(Shape):
-    """``agent/<login>``."""
+    """``agent/<login>``: one who has a phone. ``caller`` and ``queue`` say who is talked to, or written up."""
 
     login: str
     name: str
     presence: Presence
+    wish: Wish
     reason: str
     since: float
     conversation: str | None
+    caller: str
+    queue: str
     queues: list[str]
 
 
@@ -133,6 +138,8 @@ class CardActivity(Shape):
 
 
 class CardValue(Shape):
+    """Numbers are written for people, and agents of the house go by their names."""
+
     customer: CardCustomer
     email: str
     phones: list[str]

@@ -22,7 +22,10 @@ EARLY_PROOFS = 1000
 
 
 class Identities:
-    """``cases``: the office's live ones. ``known`` is told when a case's match has changed, ``changed`` its card."""
+    """``cases``: the office's live ones. ``known`` is told when a case's match has changed, ``changed`` its card.
+
+    ``name_of``: the name of the person with this log-in.
+    """
 
     def __init__(
         self,
@@ -32,12 +35,14 @@ class Identities:
         *,
         known: Callable[[Case], None],
         changed: Callable[[Case], None],
+        name_of: Callable[[str], str],
     ) -> None:
         self._bridge = bridge
         self._cases = cases
         self._chores = chores
         self._known = known
         self._changed = changed
+        self._name_of = name_of
         self._proofs: dict[str, tuple[Match, str]] = {}
         """Identities proven in the IVR before AMI told us of the conversation."""
 
@@ -120,7 +125,7 @@ class Identities:
         while customer is not None and case.card is None:
             try:
                 card = await self._bridge.card(customer.id)
-                case.card = written(card) if card is not None else None
+                case.card = written(card, self._name_of) if card is not None else None
                 case.card_state = "ready" if card is not None else "none"
             except CrmError as failed:
                 log.info("card_not_loaded", conversation=case.id, why=str(failed))

@@ -88,12 +88,20 @@ class Lobby:
         self._users[user.login] = user
         self._watchers[user.login] = supervision_and(user.login)
 
-    def person(self, desk: Desk) -> None:
-        """Show an agent's state as it is now."""
+    def name_of(self, login: str) -> str:
+        """A person's name; what is no log-in of ours comes back as it is."""
+        user = self._users.get(login)
+        return user.name if user is not None else login
+
+    def person(self, desk: Desk, case: Case | None = None) -> None:
+        """Show an agent's state as it is now. ``case``: the conversation in front of the agent."""
         login = desk.agent.login
         user, presence = self._users[login], desk.presence
         self._count(login, presence)
-        self._board.put_lazily("agent", login, partial(self._agent, desk), self._watchers[login])
+        if user.interface:
+            self._board.put_lazily("agent", login, partial(self._agent, desk, case), self._watchers[login])
+        else:
+            self._board.drop("agent", login)  # who has no phone takes no calls, whatever else they do
         if login not in self._here:
             return
         due = desk.owed[0] if desk.owed else None
@@ -120,13 +128,19 @@ class Lobby:
             "login": user.login,
             "name": user.name,
             "presence": str(desk.presence),
+            "wish": str(desk.wish),
             "reason": desk.reason,
             "since": desk.since,
             "queues": [one.queue for one in user.queues],
         }
 
-    def _agent(self, desk: Desk) -> dict[str, Any]:
-        return {**self._shown(desk), "conversation": desk.conversation}
+    def _agent(self, desk: Desk, case: Case | None) -> dict[str, Any]:
+        caller = queue = ""
+        if case is not None and (desk.talking or desk.owed):
+            name, display = _named(case)
+            caller = name or display
+            queue = case.history.stints[-1].queue if case.history.stints else ""
+        return {**self._shown(desk), "conversation": desk.conversation, "caller": caller, "queue": queue}
 
     def arrived(self, login: str) -> None:
         self._here.add(login)
@@ -195,13 +209,12 @@ class Lobby:
 
     @staticmethod
     def _waiting(queue: str, case: Case, at: float) -> dict[str, Any]:
-        caller = caller_of(case.number, case.history.name)
-        customer = case.customer
+        name, display = _named(case)
         return {
             "queue": queue,
             "joined_at": at,
-            "name": customer.name if customer is not None else caller["name"],
-            "display": caller["display"],
+            "name": name,
+            "display": display,
             "certainty": str(case.match.certainty),
         }
 
@@ -253,3 +266,9 @@ class Lobby:
 
     def _put_office(self) -> None:
         self._board.put("office", "office", self._office, EVERYONE)
+
+
+def _named(case: Case) -> tuple[str, str]:
+    """The caller's name, as well as it is known, and number."""
+    caller, customer = caller_of(case.number, case.history.name), case.customer
+    return (customer.name or customer.company) if customer is not None else caller["name"], caller["display"]

@@ -100,7 +100,9 @@ class LiveOffice:
         self._histories = Histories()
         self.cases: dict[str, Case] = {}
         self._chores = Chores()
-        self._identities = Identities(bridge, self.cases, self._chores, known=self._known, changed=self._changed)
+        self._identities = Identities(
+            bridge, self.cases, self._chores, known=self._known, changed=self._changed, name_of=lobby.name_of
+        )
         region = settings.office.region
         self._takeover = Takeover(floor, records, accounts, self, clock, region=region, aftermath=aftermath)
         self._ticker: asyncio.TimerHandle | None = None
@@ -278,7 +280,7 @@ class LiveOffice:
         for effect in effects:
             match effect:
                 case PresenceChanged():
-                    self._lobby.person(self._floor.desks[effect.login])
+                    self._show_person(effect.login)
                 case MembershipChanged():
                     self._keeper.changed(effect.login)
                 case WrapUpOpened():
@@ -289,6 +291,10 @@ class LiveOffice:
                     self._set_alarm()
                 case WrapUpExpired():
                     self._chores.start(self._expired(effect), f"expiry {effect.due.conversation}")
+
+    def _show_person(self, login: str) -> None:
+        desk = self._floor.desks[login]
+        self._lobby.person(desk, self.cases.get(desk.conversation or ""))
 
     def _talk_end(self, case: Case, login: str) -> float:
         ends = [
@@ -317,6 +323,8 @@ class LiveOffice:
         if self.cases.get(case.id, case) is case:  # one that was taken over must not write over the one that is live
             self._records.touch(case)
         self._lobby.known(case)
+        for login in set((case.agents or {}).values()):
+            self._show_person(login)
 
     def _changed(self, case: Case) -> None:
         """What pops show of the case is out of date. A case that was let go of meanwhile is shown to nobody."""
@@ -335,7 +343,7 @@ class LiveOffice:
     async def signed_in(self, user: User) -> None:
         self.enrol(user)
         self._lobby.arrived(user.login)
-        self._lobby.person(self._floor.desks[user.login])
+        self._show_person(user.login)
 
     async def signed_out(self, user: User) -> None:
         desk = self._floor.desks.get(user.login)

@@ -139,8 +139,8 @@ CATALOGUE: dict[str, Entry] = {
         "Conversation unknown", "There is no such conversation, or it belongs to somebody else.",
     ),
     "no-phone": _entry(
-        409, "Kein Telefon", "Diesem Zugang ist kein Telefon zugeordnet; die Leitung kann eines zuordnen.",
-        "No phone", "This account has no phone assigned; an administrator can assign one.",
+        409, "Kein Telefon", "Diesem Zugang fehlt ein Telefon. Teamleitung oder Administration können eines zuordnen.",
+        "No phone", "This account has no phone. A supervisor or administrator can assign one.",
     ),
     "pause-unknown": _entry(
         422, "Pausengrund unbekannt", "Den Pausengrund „{reason}“ gibt es nicht.",
@@ -151,16 +151,16 @@ CATALOGUE: dict[str, Entry] = {
         "Not possible now", "This cannot be changed while “{presence}”.",
     ),
     "wrap-up-open": _entry(
-        409, "Nachbearbeitung offen", "Bitte zuerst das Gespräch mit einem Code abschließen.",
-        "Wrap-up is open", "Please close the conversation with a code first.",
+        409, "Nacharbeit offen", "Bitte zuerst das Ergebnis des Gesprächs wählen und abschließen.",
+        "Wrap-up is open", "Please choose the outcome of the call and finish first.",
     ),
     "wrap-up-not-open": _entry(
-        409, "Keine Nachbearbeitung", "Für dieses Gespräch ist keine Nachbearbeitung (mehr) offen.",
+        409, "Keine Nacharbeit", "Für dieses Gespräch ist keine Nacharbeit (mehr) offen.",
         "No wrap-up open", "No wrap-up is open for this conversation (any more).",
     ),
     "already-wrapped-up": _entry(
-        409, "Schon abgeschlossen", "Dieses Gespräch ist bereits mit dem Code „{code}“ abgeschlossen.",
-        "Already closed", "This conversation has already been closed with the code “{code}”.",
+        409, "Schon abgeschlossen", "Dieses Gespräch ist bereits mit dem Ergebnis „{code}“ abgeschlossen.",
+        "Already closed", "This conversation has already been closed with the outcome “{code}”.",
     ),
     "code-unknown": _entry(
         422, "Code unbekannt", "Den Code „{code}“ gibt es in der Warteschlange „{queue}“ nicht.",

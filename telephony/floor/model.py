@@ -77,10 +77,13 @@ class Desk:
             return Presence.TALKING
         if self.owed and self.signed_in:
             return Presence.AFTER_CALL_WORK
+        return Presence.RINGING if self.ringing and self.signed_in else self.wish
+
+    @property
+    def wish(self) -> Presence:
+        """What the agent asked for last. Presence follows it once the calls and their wrap-ups are done."""
         if not self.signed_in:
             return Presence.OFFLINE
-        if self.ringing:
-            return Presence.RINGING
         return Presence.READY if self.pause is None else Presence.PAUSED
 
     @property

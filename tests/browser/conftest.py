@@ -79,7 +79,7 @@ def card_of(customer: dict[str, str], now: float) -> dict[str, Any]:
     return {
         "customer": {**customer, "language": "de"},
         "email": f"{customer['name'].split()[0].lower()}@example.org",
-        "phones": ["+493023125001", "+4915228817386"],
+        "phones": ["+49 30 23125001", "+49 1522 8817386"],
         "blocked": customer is MIRA,
         "orders": [
             order("B-2026-11874", "shipped", 4, 12_990, "00340434161094015902"),
@@ -151,7 +151,7 @@ class ScriptedOffice:
                    "none": "number_unknown", "withheld": "number_withheld"}  # fmt: skip
         withheld = certainty == "withheld"
         now = time.time()
-        number, display = ("", "") if withheld else ("+493023125001", "+49 30 23125 001")
+        number, display = ("", "") if withheld else ("+493023125001", "+49 30 23125001")
         pop = {
             "conversation": conversation, "state": "ringing", "queue": "service",
             "caller": {"number": number, "display": display, "name": "", "withheld": withheld},
@@ -165,7 +165,7 @@ class ScriptedOffice:
         }  # fmt: skip
         self.pops[conversation], self.owners[conversation] = pop, logins
         for login in logins:
-            self._be(login, "ringing")
+            self._be(login, "ringing", wish="ready")
         self._show(conversation)
         return pop
 
@@ -173,13 +173,14 @@ class ScriptedOffice:
         self.pops[conversation].update(changes)
         self._show(conversation)
 
-    def fill(self, conversation: str, customer: dict[str, str] = ERIKA) -> None:
-        """The CRM has answered."""
-        self.change(conversation, customer=customer["id"], card=card_of(customer, time.time()), card_state="ready")
+    def fill(self, conversation: str, customer: dict[str, str] = ERIKA, **changes: Any) -> None:
+        """The CRM has answered. ``changes`` replace fields of the card."""
+        card = {**card_of(customer, time.time()), **changes}
+        self.change(conversation, customer=customer["id"], card=card, card_state="ready")
 
     def answer(self, conversation: str, login: str) -> None:
         for other in self.owners[conversation]:
-            self._be(other, "talking" if other == login else "ready")
+            self._be(other, "talking" if other == login else self.me[other]["wish"])
         self.owners[conversation] = (login,)
         self.change(conversation, state="talking", answered_at=time.time())
 
@@ -195,7 +196,7 @@ class ScriptedOffice:
     def withdraw(self, conversation: str) -> None:
         self.pops.pop(conversation)
         for login in self.owners.pop(conversation):
-            self._be(login, "ready")
+            self._be(login, self.me[login]["wish"])
         self.board.drop("pop", conversation)
 
     def caller_waits(self, conversation: str, name: str) -> None:
@@ -205,13 +206,26 @@ class ScriptedOffice:
 
     def _show(self, conversation: str) -> None:
         self.put("pop", conversation, dict(self.pops[conversation]), only(*self.owners[conversation]))
+        for login in self.owners[conversation]:
+            self._show_agent(login)
 
-    def _be(self, login: str, presence: str, reason: str = "", **changes: Any) -> None:
+    def _be(self, login: str, presence: str, **changes: Any) -> None:
         me = self.me[login]
-        me.update(presence=presence, reason=reason, since=time.time(), **changes)
+        me.update(presence=presence, since=time.time(), **changes)
         self.put("me", login, dict(me), only(login))
-        agent = {key: me[key] for key in ("login", "name", "presence", "reason", "since", "queues")}
-        self.put("agent", login, {**agent, "conversation": None}, supervision_and(login))
+        self._show_agent(login)
+
+    def _show_agent(self, login: str) -> None:
+        me = self.me[login]
+        if me["interface"] is None:
+            return
+        agent = {key: me[key] for key in ("login", "name", "presence", "wish", "reason", "since", "queues")}
+        mine = [pop for id, pop in self.pops.items() if self.owners[id] == (login,) and pop["state"] != "ringing"]
+        front = mine[0] if mine else {"conversation": None, "queue": "", "candidates": [], "caller": {"display": ""}}
+        known = [one["name"] for one in front["candidates"]]
+        caller = known[0] if len(known) == 1 else front["caller"]["display"]
+        value = {**agent, "conversation": front["conversation"], "queue": front["queue"], "caller": caller}
+        self.put("agent", login, value, supervision_and(login))
 
     # -- what people ask for ---------------------------------------------------------------------------------------
 
@@ -225,6 +239,7 @@ class ScriptedOffice:
         self.me[user.login] = {
             "login": user.login, "name": user.name, "role": user.role, "language": user.language,
             "interface": user.interface, "queues": [one.queue for one in user.queues], "messages": 0, "wrap_up": None,
+            "wish": "offline", "reason": "",
         }  # fmt: skip
         self._be(user.login, "offline")
 
@@ -235,7 +250,10 @@ class ScriptedOffice:
     async def set_presence(self, login: str, presence: str, reason: str) -> None:
         self._wish()
         self.presences.append((login, presence, reason))
-        self._be(login, presence, reason)
+        me = self.me[login]
+        busy = me["presence"] in ("ringing", "talking", "after_call_work")
+        me.update(wish=presence, reason=reason)
+        self._be(login, me["presence"] if busy else presence)
 
     async def wrap_up(self, login: str, conversation: str, code: str, note: str) -> None:
         self._wish()
@@ -243,9 +261,9 @@ class ScriptedOffice:
         if due is None or due["conversation"] != conversation:
             raise NotFound("wrap-up-not-open")
         self.wrapped.append((conversation, code, note))
-        self._be(login, "ready", wrap_up=None)
         self.pops.pop(conversation)
         self.board.drop("pop", conversation)
+        self._be(login, self.me[login]["wish"], wrap_up=None)
 
     async def save_note(self, login: str, conversation: str, note: str) -> None:
         self._wish()
@@ -366,7 +384,7 @@ class Floor:
         await page.keyboard.press("Tab")
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
-        await page.locator(".desk .presence").wait_for()
+        await page.locator(".desk .tab[aria-current=page]").wait_for()
         return page
 
 
@@ -410,7 +428,8 @@ async def floor(built_pages: Path, chromium: str, migrated_file: Path, tmp_path:
     accounts = Accounts(database, hasher=CHEAP)
     for number, (login, name, role, language) in enumerate(PEOPLE):
         phone = f"agent{number}" if role is Role.AGENT else None
-        await accounts.create(login, name, PASSWORD, role, language, phone=phone, queues=[Membership("service")])
+        queues = [Membership("service")] if role is Role.AGENT else []
+        await accounts.create(login, name, PASSWORD, role, language, phone=phone, queues=queues)
     settings, board = Settings(), Board(frame=text_frame)
     office = ScriptedOffice(settings, board)
     server = DeskServer(settings, accounts, office, board, CollectorRegistry(), static=built_pages)

@@ -55,7 +55,7 @@ async def test_a_ringing_phone_pops_the_caller_and_says_how_certain_that_is(floo
     assert await text_of(page, ".certainty strong") == "Wahrscheinlich"
     assert "ohne Ländervorwahl" in await text_of(page, ".certainty")
     assert "Begrüßung Nummer geprüft Datenschutz gehört zum Kundenservice" in await text_of(page, ".facts")
-    assert "+49 30 23125 001" in await text_of(page, ".facts")
+    assert "+49 30 23125001" in await text_of(page, ".facts")
     said = await page.locator("[role=alert].unseen").inner_text()
     assert "Erika Lindqvist" in said
     assert "Wahrscheinlich" in said
@@ -132,7 +132,7 @@ async def test_a_shared_number_opens_nothing_until_a_digit_chooses(floor: Any, e
     page = await floor.sign_in()
     floor.office.ring("pbx1-1.1", "anna", certainty="shared")
     await page.locator(".candidates").wait_for()
-    assert await text_of(page, "#call-who") == "+49 30 23125 001"
+    assert await text_of(page, "#call-who") == "+49 30 23125001"
     assert await page.locator(".card").count() == 0
     await page.keyboard.press("3")
     await page.keyboard.press("2")
@@ -165,11 +165,37 @@ async def test_wrap_up_by_digits_note_and_enter(floor: Any, eventually: Any) -> 
     await page.keyboard.press("Escape")
     await page.keyboard.press("4")
     assert await page.locator("#code-COMPLAINT").is_checked()
+    # What is typed after the key is the note, its digits and capitals, too.
+    await page.keyboard.type(" Lieferung 2 von Quelle O.")
+    assert await page.locator("#code-COMPLAINT").is_checked()
+    await page.keyboard.press("Shift+Tab")
+    assert await focused(page) == "code-COMPLAINT"
     await page.keyboard.press("1")
     assert await page.locator("#code-PARCEL").is_checked()
-    await page.keyboard.press("Enter")
+    await page.keyboard.press("Control+Enter")
     await page.locator(".idle").wait_for()
-    assert office.wrapped == [("pbx1-1.1", "PARCEL", "Paket hat Risse; bekommt Ersatz?")]
+    note = "Paket hat Risse; bekommt Ersatz? Lieferung 2 von Quelle O."
+    assert office.wrapped == [("pbx1-1.1", "PARCEL", note)]
+    assert office.presences == []
+    assert await page.evaluate("document.documentElement.lang") == "de"
+
+
+async def test_the_way_back_to_the_outcome_is_shown_and_listed(floor: Any) -> None:
+    page = await floor.sign_in()
+    floor.office.ring("pbx1-1.1", "anna")
+    floor.office.answer("pbx1-1.1", "anna")
+    await page.locator(".call.is-talking").wait_for()
+    assert await page.locator(".other-code").count() == 0
+    # With the mouse as with the key.
+    await page.locator("label:has(#code-INVOICE)").click()
+    assert await focused(page) == "note"
+    assert await text_of(page, ".other-code") == "Ergebnis ändern ⇧ Tab"
+    await page.keyboard.press("Shift+Tab")
+    await page.keyboard.press("ArrowDown")
+    assert await page.locator("#code-RETURN").is_checked()
+    assert await focused(page) == "code-RETURN", "the arrows go on through the list"
+    await page.keyboard.press("?")
+    assert "Von der Notiz zurück zum Ergebnis" in await text_of(page, "dialog[open]")
 
 
 async def test_the_end_of_a_call_brings_the_hands_to_the_outcome(floor: Any) -> None:
@@ -193,9 +219,9 @@ async def test_a_wrap_up_that_fails_says_so_and_can_be_sent_again(floor: Any) ->
     office.refusal = Unavailable("database-down")
     floor.expected.append("status of 503")
     await page.keyboard.press("2")
-    await page.keyboard.press("Enter")
+    await page.keyboard.press("Control+Enter")
     await page.get_by_text("Nicht gespeichert. Die Datenbank antwortet nicht.").wait_for()
-    await page.keyboard.press("Enter")
+    await page.keyboard.press("Control+Enter")
     await page.locator(".idle").wait_for()
     assert office.wrapped == [("pbx1-1.1", "INVOICE", "")]
 
@@ -217,12 +243,12 @@ async def test_a_call_that_rings_does_not_push_the_note_aside(floor: Any) -> Non
     await page.keyboard.press("2")
     assert await page.locator("#note").input_value() == "Ruft morgen wieder an2"
     await page.keyboard.press("F8")
-    assert await text_of(page, "#call-who") == "+49 30 23125 001"
+    assert await text_of(page, "#call-who") == "+49 30 23125001"
     await page.keyboard.press("w")
     assert await text_of(page, "#call-who") == "Erika Lindqvist"
     office.answer("pbx1-2.2", "anna")
     await page.locator(".call.is-talking").wait_for()
-    assert await text_of(page, "#call-who") == "+49 30 23125 001"
+    assert await text_of(page, "#call-who") == "+49 30 23125001"
 
 
 async def test_a_closed_browser_loses_no_note(floor: Any, eventually: Any) -> None:
@@ -253,6 +279,7 @@ async def test_presence_by_keys_and_a_pause_with_its_reason(floor: Any, eventual
     await page.locator(".presence.is-paused").wait_for()
     assert "Mittag" in await text_of(page, ".presence")
     await page.keyboard.press("o")
+    await page.keyboard.press("Shift+F2")
     await page.locator(".presence.is-offline").wait_for()
     await page.keyboard.press("F2")
     await page.locator(".presence.is-ready").wait_for()
@@ -274,9 +301,136 @@ async def test_a_refused_wish_is_explained(floor: Any) -> None:
     floor.office.refusal = Unavailable("pbx-down")
     floor.expected.append("status of 503")
     await page.keyboard.press("r")
-    await page.get_by_text("Die Verbindung zur Telefonanlage fehlt. Sie wird wieder aufgebaut.").wait_for()
+    sentence = "Die Verbindung zur Telefonanlage fehlt. Sie wird wieder aufgebaut."
+    await page.locator(".trouble", has_text=sentence).wait_for()
     await page.keyboard.press("Escape")
     await page.locator(".trouble").wait_for(state="detached")
+
+
+async def test_a_trouble_goes_when_its_cause_is_gone_or_it_has_been_read(floor: Any) -> None:
+    page = await floor.sign_in()
+    await page.clock.install()
+    floor.expected.append("status of 503")
+    trouble = page.locator(".trouble")
+
+    async def refused() -> None:
+        floor.office.refusal = Unavailable("pbx-down")
+        await page.keyboard.press("F2")
+        await trouble.wait_for()
+
+    floor.office.ring("pbx1-1.1", "anna")
+    floor.office.answer("pbx1-1.1", "anna")
+    floor.office.hang_up("pbx1-1.1")
+    await page.locator(".wrap.is-due").wait_for()
+    await refused()
+    covered = """() => [...document.querySelectorAll('button:not([disabled])')].filter((button) => {
+      const {x, y, width, height} = button.getBoundingClientRect();
+      return !button.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+    }).map((button) => button.textContent)"""
+    assert await page.evaluate(covered) == []
+    await page.keyboard.press("1")
+    await page.keyboard.press("Control+Enter")
+    await trouble.wait_for(state="detached")
+    await refused()
+    await page.keyboard.press("F2")
+    await trouble.wait_for(state="detached")
+    await refused()
+    await trouble.hover()
+    await page.clock.run_for(500)
+    await page.clock.fast_forward(60_000)
+    assert await trouble.is_visible(), "whoever is reading keeps it"
+    await page.mouse.move(5, 500)
+    await page.clock.run_for(500)
+    await page.clock.fast_forward(15_000)
+    assert await trouble.is_visible()
+    await page.clock.fast_forward(6_000)
+    await trouble.wait_for(state="detached")
+    log = await page.locator("[role=log]").inner_text()
+    assert log.count("Die Verbindung zur Telefonanlage fehlt.") == 3
+
+
+async def test_a_pause_wished_for_during_a_call_is_shown_until_it_comes(floor: Any) -> None:
+    page = await floor.sign_in()
+    floor.office.ring("pbx1-1.1", "anna")
+    floor.office.answer("pbx1-1.1", "anna")
+    await page.locator(".presence.is-talking").wait_for()
+    await page.keyboard.press("F4")
+    await page.keyboard.press("1")
+    await page.get_by_text("Pause nach diesem Gespräch").first.wait_for()
+    assert "Im Gespräch" in await text_of(page, ".presence")
+    assert await text_of(page, ".sets [aria-pressed=true]") == "Pause F4"
+    assert await page.locator("[role=status].unseen").inner_text() == "Pause nach diesem Gespräch"
+    await page.keyboard.press("Shift+F2")
+    await page.locator(".presence-wish", has_text="Offline nach diesem Gespräch").wait_for()
+    await page.locator(".sets [aria-disabled=true]").first.wait_for(state="detached")
+    await page.keyboard.press("F2")
+    await page.locator(".presence-wish").wait_for(state="detached")
+    await page.locator(".sets [aria-disabled=true]").first.wait_for(state="detached")
+    await page.keyboard.press("F4")
+    await page.keyboard.press("1")
+    floor.office.hang_up("pbx1-1.1")
+    await page.locator(".presence-wish", has_text="Pause nach der Nacharbeit").wait_for()
+    await page.keyboard.press("1")
+    await page.keyboard.press("Control+Enter")
+    await page.locator(".presence.is-paused").wait_for()
+    assert await page.locator(".presence-wish").count() == 0
+
+
+async def test_a_long_way_through_the_menu_shows_its_ends_and_all_of_it_on_demand(floor: Any) -> None:
+    page = await floor.sign_in()
+    path = ["greeting", *(f"question_about_{number}" for number in range(18)), "line", "to_service"]
+    floor.office.ring("pbx1-1.1", "anna", path=path)
+    await page.locator(".call.is-ringing").wait_for()
+    assert await text_of(page, ".fact .path") == (
+        "Begrüßung 17 weitere question about 17 gewählte Rufnummer zum Kundenservice"
+    )
+    more = page.get_by_role("button", name="17 weitere")
+    assert "question about 3, question about 4" in await more.get_attribute("aria-label")
+    await more.focus()
+    assert "question about 3 question about 4" in await text_of(page, ".path-whole")
+    await page.keyboard.press("Escape")
+    await page.locator(".path-whole").wait_for(state="detached")
+    await more.hover()
+    await page.locator(".path-whole").wait_for()
+    floor.office.withdraw("pbx1-1.1")
+    floor.office.ring("pbx1-2.2", "anna", path=path)
+    await page.locator(".call.is-ringing").wait_for()
+    await page.mouse.move(5, 500)
+    await page.locator(".path-whole").wait_for(state="detached")
+
+
+async def test_of_a_call_that_is_over_nothing_is_left_to_be_read_out(floor: Any) -> None:
+    page = await floor.sign_in()
+    floor.office.ring("pbx1-1.1", "anna")
+    await page.locator(".call.is-ringing").wait_for()
+    assert "Erika Lindqvist" in await page.locator("[role=alert].unseen").inner_text()
+    floor.office.answer("pbx1-1.1", "anna")
+    await page.locator(".call.is-talking").wait_for()
+    assert await page.locator("[role=alert].unseen").inner_text() == ""
+    floor.office.withdraw("pbx1-1.1")
+    await page.locator(".idle").wait_for()
+    assert "Erika Lindqvist" not in await page.locator("[role=status].unseen").inner_text()
+
+
+async def test_lists_end_with_a_whole_line_and_say_what_is_below(floor: Any) -> None:
+    page = await floor.sign_in()
+    floor.office.ring("pbx1-1.1", "anna")
+    orders = [{"number": f"B-{number}", "status": "shipped", "placed_at": floor.now(), "total_minor": 100,
+               "currency": "EUR", "tracking": "00340434161094015902"} for number in range(6)]  # fmt: skip
+    floor.office.fill("pbx1-1.1", orders=orders)
+    await page.locator(".card-orders .fold").wait_for()
+    whole = """() => {
+      const fold = document.querySelector('.card-orders .fold'), {bottom} = fold.getBoundingClientRect();
+      return [...fold.querySelectorAll('li')].map((line) => line.getBoundingClientRect())
+        .every((line) => line.top > bottom - 1 || line.bottom < bottom + 1);
+    }"""
+    for height in (800, 760, 700, 900):
+        await page.set_viewport_size({"width": 1280, "height": height})
+        await page.wait_for_function(whole)
+    assert "weitere" in await text_of(page, ".card-orders .fold-more")
+    await page.locator(".card-orders .fold").focus()
+    await page.keyboard.press("End")
+    await page.locator(".card-orders .fold-more").wait_for(state="detached")
 
 
 async def test_help_lists_the_keys_and_single_keys_can_be_switched_off(floor: Any) -> None:
@@ -308,6 +462,7 @@ async def test_language_and_pages_by_keys(floor: Any) -> None:
     await page.keyboard.press("c")
     await page.locator(".idle").wait_for()
     await page.keyboard.press("Shift+Q")
+    await page.keyboard.press("Shift+F4")
     await page.locator("#login:focus").wait_for()
     assert await text_of(page, "h1") == "Log in"
 
@@ -360,16 +515,32 @@ async def test_supervisors_see_the_team_the_waiting_and_the_dead_letters(floor: 
     office = floor.office
     anna = await floor.sign_in("anna")
     assert await anna.locator(".tab").count() == 2
+    office.ring("pbx1-1.1", "anna")
+    office.answer("pbx1-1.1", "anna")
     page = await floor.sign_in("sue")
     office.caller_waits("pbx1-5.5", "Paula Jansen")
-    await page.keyboard.press("t")
+    assert await text_of(page, ".tab[aria-current=page]") == "Team T", "the team is a supervisor's first page"
     await page.get_by_text("Paula Jansen").wait_for()
-    assert "Anna Berg" in await text_of(page, ".two")
+    assert "Anna Berg Im Gespräch" in await text_of(page, ".people")
+    assert "Erika Lindqvist Kundenservice" in await text_of(page, ".people")
+    assert "Susanne" not in await text_of(page, ".people"), "who has no phone is no agent"
+    assert "Kundenservice Wartend 0 Längste – Bereit 3 Sprechen 2" in await text_of(page, ".queue-figures")
+    # Who has no phone is neither offered nor given what is for those who have one.
+    assert await page.locator(".sets, .presence").count() == 0
+    for key in ("c", "F2", "Shift+F2", "F4", "r"):
+        await page.keyboard.press(key)
+    assert await page.locator("dialog[open]").count() == 0
+    assert office.presences == []
+    await page.keyboard.press("h")
+    office.past = floor.past()
+    await page.locator(".whole .history").wait_for()
+    await page.keyboard.press("t")
     office.dead = [OutboxItem("7", "pbx1-1.1", "anna", "PARCEL", floor.now(), 60, None, True, "503 from the CRM")]
     office.office(outbox_dead=1)
     await page.locator(".lamp.is-bad").wait_for()
     await page.keyboard.press("b")
     await page.get_by_text("503 from the CRM").wait_for()
+    assert "Anna Berg" in await text_of(page, ".whole")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
@@ -420,6 +591,7 @@ async def test_axe_finds_nothing_in_any_state(floor: Any, axe_source: str, schem
     await page.locator(".wrap.is-due").wait_for()
     await page.keyboard.press("1")
     await clean(page, "wrap-up")
+    await page.keyboard.press("Escape")
     for key in ("?", "F4"):
         await page.keyboard.press(key)
         await page.locator("dialog[open]").wait_for()
@@ -435,6 +607,5 @@ async def test_axe_finds_nothing_in_any_state(floor: Any, axe_source: str, schem
     await clean(page, "disconnected")
     sue = await floor.sign_in("sue", scheme=scheme)
     office.caller_waits("pbx1-5.5", "Paula Jansen")
-    await sue.keyboard.press("t")
     await sue.get_by_text("Paula Jansen").wait_for()
     await clean(sue, "team")

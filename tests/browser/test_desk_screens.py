@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from telephony.desk.ports import OutboxItem, Unavailable
+
 pytestmark = pytest.mark.browser
 
 LOOKS = [
@@ -18,11 +20,44 @@ LOOKS = [
     pytest.param(1280, 800, "dark", "en-GB", "ben", id="1280-dark-en"),
     pytest.param(1920, 1080, "light", "en-GB", "ben", id="1920-light-en"),
     pytest.param(1920, 1080, "dark", "de-DE", "anna", id="1920-dark-de"),
+    pytest.param(1024, 700, "light", "de-DE", "anna", id="1280-at-125-percent"),
+    pytest.param(960, 540, "dark", "de-DE", "anna", id="1920-at-200-percent"),
+    pytest.param(2560, 1440, "light", "en-GB", "ben", id="2560-light-en"),
 ]
 
-TOO_WIDE = """() => [...document.querySelectorAll('.bar-row, .call-head, .facts, .card, .wrap, .desk')]
-  .filter((box) => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1)
-  .map((box) => `${box.className}: ${box.scrollWidth}x${box.scrollHeight} in ${box.clientWidth}x${box.clientHeight}`)"""
+TOO_WIDE = """() => ['.bar-row', '.call-head', '.facts', '.card-head', '.card', '.wrap', '.wrap form', '.desk', 'html']
+  .flatMap((name) => [...document.querySelectorAll(name)].map((box) => [name, box]))
+  // The page itself may be longer than the screen, where that is low; nothing may be wider.
+  .filter(([name, box]) => box.scrollWidth > box.clientWidth + 1
+    || (name !== 'html' && box.scrollHeight > box.clientHeight + 1))
+  .map(([name, box]) => `${name}: ${box.scrollWidth}x${box.scrollHeight} in ${box.clientWidth}x${box.clientHeight}`)"""
+
+# Text that ends before its last letter. The few that may (`.cut`, `.what`: all of it is in the title) are left out.
+CUT = """() => [...document.querySelectorAll('.desk *:not(.cut):not(.what):not(.unseen):not(.unseen *):not(textarea)')]
+  .filter((box) => [...box.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim() !== ''))
+  .filter((box) => getComputedStyle(box).overflowX === 'hidden' || getComputedStyle(box).whiteSpace === 'nowrap')
+  .filter((box) => box.scrollWidth > box.clientWidth + 1 && box.clientWidth > 0)
+  .map((box) => `${box.className} cuts ${box.textContent}`)"""
+
+# Text over other text, or out of its own panel.
+OUT = """() => [...document.querySelectorAll('.card-facts > div, .facts > div')].filter((box) => {
+    const place = box.parentElement.getBoundingClientRect(), range = document.createRange();
+    range.selectNodeContents(box);
+    const own = box.getBoundingClientRect(), text = range.getBoundingClientRect();
+    return text.right > own.right + 1 || own.right > place.right + 1;
+  }).map((box) => `${box.textContent} leaves its place`)"""
+
+LONG = {
+    "id": "6f1c2f5e-0000-4000-8000-000000000009",
+    "number": "60023117",
+    "name": "Maximiliane Freifrau von Hohenlohe-Waldenburg-Schillingsfürst",
+    "company": "Haferkamp Moden Handelsgesellschaft mbH",
+}
+LONG_CARD = {
+    "email": "maximiliane.von-hohenlohe-waldenburg@haferkamp-moden.example",
+    "phones": ["+49 221 4710208", "+49 1522 8817386", "+44 20 7946 0321"],
+}
+LONG_PATH = ["greeting", "recognise", "language", "privacy", "customer_number", "thanks", "line", "to_service"]
 
 
 @pytest.mark.parametrize(("width", "height", "scheme", "language", "login"), LOOKS)
@@ -42,9 +77,9 @@ async def test_every_state_fits_the_screen(
 
     async def look(state: str) -> None:
         await page.screenshot(path=folder / f"{state}-{width}-{scheme}-{language[:2]}.png")
-        cut = await page.evaluate(TOO_WIDE)
-        if cut:
-            wide.append((state, cut))
+        found = [one for check in (TOO_WIDE, CUT, OUT) for one in await page.evaluate(check)]
+        if found:
+            wide.append((state, found))
 
     office.past = floor.past()
     await page.keyboard.press("F2")
@@ -76,8 +111,23 @@ async def test_every_state_fits_the_screen(
     await page.keyboard.press("Escape")
     await page.keyboard.press("1")
     await look("wrap-up")
+    office.refusal = Unavailable("pbx-down")
+    floor.expected.append("status of 503")
+    await page.keyboard.press("F2")
+    await page.locator(".trouble").wait_for()
+    await look("trouble")
     await page.keyboard.press("Control+Enter")
     await page.locator(".idle").wait_for()
+
+    office.ring("pbx1-1.4", login, candidates=[LONG], customer=LONG["id"], path=LONG_PATH)
+    office.fill("pbx1-1.4", LONG, **LONG_CARD)
+    office.answer("pbx1-1.4", login)
+    await page.locator(".call.is-talking .lines.contacts").wait_for()
+    await page.keyboard.press("F4")
+    await page.keyboard.press("1")
+    await page.locator(".presence-wish").wait_for()
+    await look("long")
+    office.withdraw("pbx1-1.4")
 
     office.ring("pbx1-1.2", login, certainty="shared")
     await page.locator(".candidates").wait_for()
@@ -101,4 +151,45 @@ async def test_every_state_fits_the_screen(
     await floor.server.sockets.close_all()
     await page.locator(".link").wait_for()
     await look("disconnected")
-    assert wide == []
+    assert wide == [], wide
+
+
+@pytest.mark.parametrize(("width", "height", "scheme", "language", "login"), LOOKS)
+async def test_the_supervisors_pages_fit_the_screen(
+    floor: Any, tmp_path: Path, width: int, height: int, scheme: str, language: str, login: str
+) -> None:
+    folder = Path(os.environ.get("DESK_SCREENS", tmp_path))
+    office, options = floor.office, {"width": width, "height": height, "scheme": scheme, "language": language}
+    for other in ("anna", "ben"):
+        await floor.sign_in(other)
+    office.queue("service", waiting=3, longest=floor.now() - 74)
+    office.ring("pbx1-1.1", "anna", candidates=[LONG])
+    office.answer("pbx1-1.1", "anna")
+    for number in range(4):
+        office.caller_waits(f"pbx1-5.{number}", "Paula Jansen" if number else LONG["name"])
+    office.past = floor.past()
+    page = await floor.sign_in("sue", **options)
+    if language != "de-DE":
+        await page.keyboard.press("l")
+    wide: list[Any] = []
+
+    async def look(state: str) -> None:
+        await page.screenshot(path=folder / f"{state}-{width}-{scheme}-{language[:2]}.png")
+        found = [one for check in (TOO_WIDE, CUT, OUT) for one in await page.evaluate(check)]
+        if found:
+            wide.append((state, found))
+
+    await page.locator(".people tbody tr").nth(1).wait_for()
+    await look("team")
+    await page.keyboard.press("h")
+    await page.locator(".history tbody tr").first.wait_for()
+    await look("team-history")
+    office.dead = [OutboxItem("7", "pbx1-1.1", "anna", "PARCEL", floor.now(), 60, None, True, "503 from the CRM")]
+    office.office(outbox_dead=1)
+    await page.keyboard.press("b")
+    await page.get_by_text("503 from the CRM").wait_for()
+    await look("outbox")
+    await page.keyboard.press("?")
+    await page.locator("dialog[open]").wait_for()
+    await look("team-help")
+    assert wide == [], wide

@@ -6,7 +6,7 @@ import { Problem, api } from './api'
 import type { Pop, Presence } from './contract'
 import {
   asked, choosing, complain, current, dialog, digitsMean, drafts, due, explain, forgetChoice, leave, loadHistory, office,
-  picked, pops, queues, say, session, startWriting, supervises, trouble, view,
+  pathOpen, picked, pops, queues, say, session, settled, startWriting, takesCalls, trouble, view, viewsSeen,
 } from './desk'
 import type { View } from './desk'
 import { label } from './format'
@@ -23,7 +23,7 @@ export async function setPresence(to: Extract<Presence, 'ready' | 'paused' | 'of
   dialog.value = null
   try {
     await api.presence(to, reason)
-    trouble.value = ''
+    settled()
   } catch (failure) {
     complain(failure)
   } finally {
@@ -38,6 +38,7 @@ export async function choose(pop: Pop, customer: string): Promise<void> {
   choosing.value = { ...choosing.peek(), [pop.conversation]: customer }
   try {
     await api.customer(pop.conversation, customer)
+    settled()
   } catch (failure) {
     complain(failure)
   } finally {
@@ -55,7 +56,7 @@ export async function finish(conversation: string, queue: string): Promise<void>
   if (draft.finishing.peek() !== 'no') return
   if (code === null) {
     draft.error.value = text.pickFirst
-    say(text.pickFirst, true)
+    say(text.pickFirst, true, conversation)
     return
   }
   draft.finishing.value = 'sending'
@@ -64,6 +65,7 @@ export async function finish(conversation: string, queue: string): Promise<void>
   try {
     await api.wrapUp(conversation, code, draft.note.peek())
     startWriting(null)
+    settled()
     const choice = codesOf(queue).find((known) => known.code === code)
     say(text.done(label(choice?.label, language.peek(), code)))
     draft.finishing.value = 'done'
@@ -103,7 +105,7 @@ export function focusMain(): void {
 }
 
 function go(to: View): boolean {
-  if ((to === 'team' || to === 'outbox') && !supervises.peek()) return false
+  if (!viewsSeen.peek().includes(to)) return false
   view.value = to
   if (to === 'history') void loadHistory()
   focusMain()
@@ -149,13 +151,14 @@ function pickCode(conversation: string, queue: string, index: number): boolean {
   const draft = drafts.of(conversation)
   draft.code.value = code.code
   draft.error.value = ''
-  byId(`code-${code.code}`)?.focus()
-  return true
+  // What is typed next is the note, and digits in it are text: they choose again only back in the list.
+  return toNote()
 }
 
 function close(): boolean {
   if (dialog.peek() !== null) dialog.value = null
-  else if (trouble.peek() !== '') trouble.value = ''
+  else if (pathOpen.peek()) pathOpen.value = false
+  else if (trouble.peek() !== null) trouble.value = null
   else if (focusOf(document.activeElement) === 'text') byId('call') ? byId('call')?.focus() : focusMain()
   else return false
   return true
@@ -164,7 +167,7 @@ function close(): boolean {
 /** The focus is on its way to a text field that is not painted yet; what is typed meanwhile is text, not keys. */
 let onTheWay = false
 
-function toNote(): boolean {
+export function toNote(): boolean {
   if (wrapUpTarget() === null && current.peek() === null) return false
   // At once where it can be: the next letter may already be part of the note.
   byId('note')?.focus()
@@ -189,6 +192,7 @@ export function run(action: Action): boolean {
   const inDialog = action === 'close' || action === open || action.startsWith('digit-')
   if (open !== null && !inDialog) return false
   if (action.startsWith('digit-')) return digit(Number(action.slice(6)) - 1)
+  if ((action === 'ready' || action === 'pause' || action === 'offline') && !takesCalls.peek()) return false
   switch (action) {
     case 'ready':
       void setPresence('ready')

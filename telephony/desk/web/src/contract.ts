@@ -8,6 +8,8 @@ export type Language = 'de' | 'en'
 export type Label = Partial<Record<Language, string>>
 export type Role = 'agent' | 'supervisor' | 'admin'
 export type Presence = 'offline' | 'ready' | 'ringing' | 'talking' | 'after_call_work' | 'paused'
+/** What a person asked for: it holds once the call and its wrap-up are done. */
+export type Wish = 'ready' | 'paused' | 'offline'
 export type Certainty = 'certain' | 'likely' | 'shared' | 'none' | 'withheld'
 export type PopState = 'ringing' | 'talking' | 'wrap_up'
 export type CardState = 'none' | 'loading' | 'ready' | 'failed'
@@ -24,8 +26,10 @@ export interface Me {
   name: string
   role: Role
   language: Language
+  /** None: this person takes no calls. */
   interface: string | null
   presence: Presence
+  wish: Wish
   reason: string
   since: number
   queues: string[]
@@ -36,9 +40,13 @@ export interface Agent {
   login: string
   name: string
   presence: Presence
+  wish: Wish
   reason: string
   since: number
   conversation: string | null
+  /** Who is talked to or written up, and in which queue; empty otherwise, and for a caller who withheld the number. */
+  caller: string
+  queue: string
   queues: string[]
 }
 

@@ -3,7 +3,7 @@
 import { batch, computed, effect, signal } from '@preact/signals'
 
 import { Problem, api, serverNow } from './api'
-import type { HistoryItem, Me, Pop } from './contract'
+import type { HistoryItem, Me, Pop, Wish } from './contract'
 import { Drafts } from './drafts'
 import { duration, label } from './format'
 import { choiceDue, customerOf, digits, front as frontOf, inOrder, seeking, unanswered } from './front'
@@ -26,7 +26,13 @@ export const link = signal<Link>({ state: 'connecting' })
 export const now = signal(serverNow())
 export const view = signal<View>('call')
 export const dialog = signal<'help' | 'pause' | null>(null)
-export const trouble = signal('')
+/** What went wrong last. `lasts`: no later success takes it back, only time and the person do. */
+export const trouble = signal<{ text: string; lasts: boolean } | null>(null)
+/** The latest troubles, newest last, for those who did not catch them in time. */
+export const troubles = signal<{ at: number; text: string }[]>([])
+const TROUBLES_KEPT = 5
+/** The whole way through the menu is laid open. */
+export const pathOpen = signal(false)
 export const picked = signal<string | null>(null)
 export const asked = signal<Digits | null>(null)
 /** Customers on their way to being chosen, by conversation. */
@@ -34,15 +40,29 @@ export const choosing = signal<Record<string, string>>({})
 const writing = signal<string | null>(null)
 const login = signal<Me | null>(null)
 
-/** For the screen reader: `urgent` interrupts. */
-export const said = signal({ calm: '', urgent: '' })
+/** For the screen reader: `urgent` interrupts. `about`: the conversation it is about; it goes with that. */
+const SILENCE = { text: '', about: '' }
+export const said = signal({ calm: SILENCE, urgent: SILENCE })
 
 const entities = computed(() => mirror.value.entities)
 export const me = computed<Me | null>(() => {
   const who = login.value
   return who === null ? null : (entities.value.me[who.login] ?? who)
 })
+/** Who has no phone is not asked to be ready, and never has a call in front. */
+export const takesCalls = computed(() => me.value !== null && me.value.interface !== null)
+/** What was wished for after the call that goes on; none while nothing else is to come. */
+export const afterwards = computed<Exclude<Wish, 'ready'> | null>(() => {
+  const who = me.value
+  const busy = who?.presence === 'ringing' || who?.presence === 'talking' || who?.presence === 'after_call_work'
+  return who === null || !busy || who.wish === 'ready' ? null : who.wish
+})
 export const supervises = computed(() => me.value !== null && me.value.role !== 'agent')
+/** The pages this person has, the first one first. */
+export const viewsSeen = computed<View[]>(() => {
+  const call: View[] = takesCalls.value ? ['call'] : []
+  return supervises.value ? ['team', ...call, 'history', 'outbox'] : ['call', 'history']
+})
 export const office = computed(() => entities.value.office.office ?? null)
 export const queues = computed(() => entities.value.queue)
 export const agents = computed(() => Object.values(entities.value.agent))
@@ -79,14 +99,39 @@ export function explain(failure: unknown): string {
 /** Shows what went wrong; a session that is gone leads back to the log-in. */
 export function complain(failure: unknown): void {
   if (failure instanceof Problem && failure.status === 401) leave(true)
-  else trouble.value = explain(failure)
+  else warn(explain(failure))
 }
 
-export function say(text: string, urgent = false): void {
-  const other = urgent ? 'urgent' : 'calm'
-  // The same words twice in a row are still news: an invisible difference makes the reader speak again.
-  said.value = { ...said.peek(), [other]: said.peek()[other] === text ? `${text}\u00a0` : text }
+function warn(text: string, lasts = false): void {
+  trouble.value = { text, lasts }
+  troubles.value = [...troubles.peek(), { at: serverNow(), text }].slice(-TROUBLES_KEPT)
 }
+
+/** Something the person wanted has come true: what stood in the way is past. */
+export function settled(): void {
+  if (trouble.peek()?.lasts === false) trouble.value = null
+}
+
+export function say(text: string, urgent = false, about = ''): void {
+  const tone = urgent ? 'urgent' : 'calm'
+  // The same words twice in a row are still news: an invisible difference makes the reader speak again.
+  const again = said.peek()[tone].text === text
+  said.value = { ...said.peek(), [tone]: { text: again ? `${text}\u00a0` : text, about } }
+}
+
+/** Nobody who reads the page later is to find a call there that is over. */
+function hush(about: string): void {
+  const { calm, urgent } = said.peek()
+  const kept = (one: typeof calm) => (one.about === about ? SILENCE : one)
+  said.value = { calm: kept(calm), urgent: kept(urgent) }
+}
+
+/** A colleague's name, as far as this person knows the colleague. */
+export const nameOf = (login: string): string => entities.value.agent[login]?.name ?? login
+
+/** The words for a pause's reason. */
+export const reasonLabel = (code: string): string =>
+  label(office.value?.pauses.find((reason) => reason.code === code)?.label, language.value, code)
 
 export const queueLabel = (name: string): string => label(queues.value[name]?.label, language.value, name)
 
@@ -110,7 +155,7 @@ export async function begin(): Promise<void> {
   try {
     enter(await api.session())
   } catch (failure) {
-    if (failure instanceof Problem && failure.status !== 401) trouble.value = explain(failure)
+    if (failure instanceof Problem && failure.status !== 401) warn(explain(failure))
     session.value = 'out'
   }
 }
@@ -120,8 +165,8 @@ export function enter(who: Me): void {
     login.value = who
     suggest(who.language)
     ended.value = false
-    trouble.value = ''
-    view.value = 'call'
+    trouble.value = null
+    view.value = viewsSeen.value[0] ?? 'call'
     session.value = 'in'
   })
   stream = new Stream(browser(), {
@@ -159,7 +204,9 @@ export function leave(thrownOut: boolean): void {
     login.value = null
     picked.value = asked.value = writing.value = dialog.value = null
     choosing.value = {}
-    trouble.value = ''
+    trouble.value = null
+    troubles.value = []
+    said.value = { calm: SILENCE, urgent: SILENCE }
     history.value = { state: 'idle', items: [] }
   })
   for (const conversation of drafts.known()) drafts.forget(conversation)
@@ -200,20 +247,21 @@ effect(() => {
     if (writing.peek() !== pop.conversation) drafts.offer(pop.conversation, pop.note)
     const text = words.peek().pop
     const fresh = old === undefined || old.state !== pop.state
+    if (fresh) hush(pop.conversation)
     const learned = old !== undefined && (old.customer !== pop.customer || old.match.certainty !== pop.match.certainty)
     if (fresh && pop.state === 'ringing') {
       const waited = duration(pop.joined_at === null ? 0 : serverNow() - pop.joined_at)
-      say(text.announce(who(pop), how(pop), queueLabel(pop.queue), waited), true)
+      say(text.announce(who(pop), how(pop), queueLabel(pop.queue), waited), true, pop.conversation)
       if (!typing()) view.value = 'call'
     } else if (fresh && pop.state === 'talking') {
-      say(text.talkingTo(who(pop)))
+      say(text.talkingTo(who(pop)), false, pop.conversation)
       picked.value = null
       if (!typing()) view.value = 'call'
     } else if (fresh && pop.state === 'wrap_up') {
-      say(text.wrapUpFor(who(pop)))
+      say(text.wrapUpFor(who(pop)), false, pop.conversation)
       if (!typing()) view.value = 'call'
     } else if (learned) {
-      say(`${who(pop)}. ${how(pop)}.`)
+      say(`${who(pop)}. ${how(pop)}.`, false, pop.conversation)
     }
     if (old !== undefined && (fresh || old.customer !== pop.customer)) asked.value = null
     if (old?.customer !== pop.customer || !choiceDue(pop)) forgetChoice(pop.conversation)
@@ -224,6 +272,7 @@ effect(() => {
 
 function gone(pop: Pop): void {
   shownAlready.delete(pop.conversation)
+  hush(pop.conversation)
   forgetChoice(pop.conversation)
   if (picked.peek() === pop.conversation) picked.value = null
   if (writing.peek() === pop.conversation) writing.value = null
@@ -231,7 +280,7 @@ function gone(pop: Pop): void {
   const finishing = drafts.of(pop.conversation).finishing.peek()
   const limit = me.peek()?.wrap_up?.deadline ?? null
   if (pop.state === 'wrap_up' && finishing === 'no' && limit !== null && serverNow() >= limit - 1) {
-    trouble.value = words.peek().wrap.expired
+    warn(words.peek().wrap.expired, true)
   }
   drafts.flush(pop.conversation)
   // A wrap-up that is still on its way keeps its draft: it may fail.
@@ -253,11 +302,23 @@ function acknowledge(): void {
   }
 }
 
+let stood = ''
+/** Another state is another situation: what could not be done in the last one is past. A wish that is kept is said. */
+effect(() => {
+  const wish = afterwards.value
+  const stands = `${me.value?.presence} ${me.value?.wish}`
+  if (stands === stood) return
+  stood = stands
+  settled()
+  if (wish !== null) say(words.peek().afterwards[wish])
+})
+
 let linkBefore: Link['state'] = 'connecting'
 effect(() => {
   const state = link.value.state
-  if (state === 'lost' && linkBefore !== 'lost') say(words.peek().link.lost, true)
+  if (state === 'lost' && linkBefore !== 'lost') say(words.peek().link.lost, true, 'link')
   if (state === 'live' && linkBefore === 'lost') {
+    hush('link')
     say(words.peek().link.back)
     void loadHistory()
   }

@@ -2,7 +2,8 @@
  *
  * Letters and digits work only while no text field has the focus, and people can switch them off (WCAG 2.1.4: some
  * speak to their machine, some use a screen reader that wants the letters for itself). F2, F4, F8, F9 and Ctrl+Enter
- * work everywhere; no current browser uses them. F1, F3, F5, F6, F7, F10, F11, F12 belong to browsers.
+ * work everywhere; no current browser uses them. F1, F3, F5, F6, F7, F10, F11, F12 belong to browsers. What takes a
+ * person off the line has no letter at all: a word typed past its field must not send anybody home.
  */
 
 export type Action =
@@ -14,7 +15,7 @@ export type Action =
 
 export interface Binding {
   action: Action
-  /** `KeyboardEvent.key`, with `Ctrl+` before it where it takes that. */
+  /** `KeyboardEvent.key`, with `Ctrl+` or `Shift+` before it where it takes that. */
   key: string
   /** Works inside text fields, too, and when single keys are switched off. */
   everywhere?: boolean
@@ -27,7 +28,7 @@ export const DEFAULT_KEYS: Keymap = [
   { action: 'ready', key: 'r' },
   { action: 'pause', key: 'F4', everywhere: true },
   { action: 'pause', key: 'p' },
-  { action: 'offline', key: 'o' },
+  { action: 'offline', key: 'Shift+F2', everywhere: true },
   { action: 'next-call', key: 'F8', everywhere: true },
   { action: 'next-call', key: 'w' },
   { action: 'candidates', key: 'k' },
@@ -41,7 +42,7 @@ export const DEFAULT_KEYS: Keymap = [
   { action: 'view-team', key: 't' },
   { action: 'view-outbox', key: 'b' },
   { action: 'language', key: 'l' },
-  { action: 'log-out', key: 'Q' },
+  { action: 'log-out', key: 'Shift+F4', everywhere: true },
   { action: 'help', key: '?' },
   { action: 'close', key: 'Escape', everywhere: true },
   ...([1, 2, 3, 4, 5, 6, 7, 8, 9] as const).map((n): Binding => ({ action: `digit-${n}`, key: String(n) })),
@@ -52,6 +53,7 @@ export interface Stroke {
   key: string
   ctrlKey: boolean
   altKey: boolean
+  shiftKey: boolean
   metaKey: boolean
   repeat: boolean
   isComposing: boolean
@@ -64,7 +66,8 @@ export type Focus = 'text' | 'button' | 'elsewhere'
 export function resolve(stroke: Stroke, focus: Focus, single: boolean, keymap: Keymap = DEFAULT_KEYS): Action | null {
   // A held key must not take a second call or send a second wrap-up.
   if (stroke.repeat || stroke.isComposing || stroke.altKey || stroke.metaKey) return null
-  const key = (stroke.ctrlKey ? 'Ctrl+' : '') + stroke.key
+  const named = stroke.key.length > 1
+  const key = (stroke.ctrlKey ? 'Ctrl+' : '') + (stroke.shiftKey && named ? 'Shift+' : '') + stroke.key
   const binding = keymap.find((candidate) => candidate.key === key)
   if (binding === undefined) return null
   const plain = binding.everywhere !== true

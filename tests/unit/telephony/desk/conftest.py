@@ -84,6 +84,7 @@ class NotedOffice:
             "language": user.language,
             "interface": user.interface,
             "presence": presence,
+            "wish": presence,
             "reason": reason,
             "since": 1.0,
             "queues": [entry.queue for entry in user.queues],

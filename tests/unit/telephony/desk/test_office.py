@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 
 from crm_bridge.bridge import Bridge
 from crm_bridge.database import Database
-from crm_bridge.ports import CallReport, Card, Certainty, CrmUnavailable, CustomerRef, Match
+from crm_bridge.ports import ActivityLine, CallReport, Card, Certainty, CrmUnavailable, CustomerRef, Match
 from crm_bridge.tables import Conversation, OutboxRow, Talk, WrapUp, table_of
 from telephony.app import queue_rules
 from telephony.conversations.aftermath import Aftermath
@@ -101,7 +101,11 @@ class Crm:
         await self._answer("card")
         known = {one.id: one for one in (ERIKA, KONRAD, MIRA)}
         customer = known.get(customer_id)
-        return None if customer is None else Card(customer, email="e@example.org", source=self.name, fetched_at=START)
+        if customer is None:
+            return None
+        contacts = [ActivityLine(START, "call", "asked for the parcel", by) for by in ("anna", "another house")]
+        phones = (NUMBER, "ask at the desk")
+        return Card(customer, "e@example.org", phones, activities=tuple(contacts), source=self.name, fetched_at=START)
 
     async def record_call(self, report: CallReport, key: str) -> str:
         raise AssertionError("the outbox has a worker of its own")
@@ -263,6 +267,44 @@ async def test_the_pop_is_there_in_the_same_step_and_filled_in_when_the_crm_has_
     assert stage.pop()["match"] == {"certainty": "certain", "reason": "number_unique", "source": "played"}
     assert stage.pop()["card"]["customer"]["name"] == "Erika Sommer"
     assert stage.crm.asked == ["number", "card"]
+    assert stage.pop()["card"]["phones"] == ["+49 30 23125042", "ask at the desk"]
+    assert [one["agent"] for one in stage.pop()["card"]["activities"]] == ["Anna", "another house"]
+
+
+async def test_supervisors_see_who_talks_to_whom_as_soon_as_that_is_known(stage: Stage) -> None:
+    def seen(login: str = "anna") -> tuple[str, str, str]:
+        stage.board.flush()
+        agent = stage.board.value("agent", login)
+        return agent["presence"], agent["caller"], agent["queue"]
+
+    stage.crm.open.clear()
+    stage.call()
+    stage.ring()
+    assert seen() == ("ringing", "", "")
+    stage.answer()
+    assert seen() == ("talking", "E. Sommer", "service")
+    stage.crm.open.set()
+    await stage.until(lambda: stage.pop()["card_state"] == "ready")
+    assert (seen(), seen("ben")) == (("talking", "Erika Sommer", "service"), ("ready", "", ""))
+    stage.hang_up()
+    assert seen() == ("after_call_work", "Erika Sommer", "service")
+    await stage.office.wrap_up("anna", CALL, "OTHER", "")
+    assert seen() == ("ready", "", "")
+    assert stage.board.value("agent", "sue") is None, "who has no phone is no agent"
+
+
+async def test_a_wish_during_a_call_is_shown_while_it_is_kept(stage: Stage) -> None:
+    stage.call()
+    stage.ring()
+    stage.answer()
+    for wish, reason in (("paused", "lunch"), ("offline", ""), ("ready", ""), ("paused", "lunch")):
+        await stage.office.set_presence("anna", wish, reason)
+        me = stage.me()
+        assert (me["presence"], me["wish"], me["reason"]) == ("talking", wish, reason)
+    stage.hang_up()
+    assert (stage.me()["presence"], stage.me()["wish"]) == ("after_call_work", "paused")
+    await stage.office.wrap_up("anna", CALL, "OTHER", "")
+    assert (stage.me()["presence"], stage.me()["wish"]) == ("paused", "paused")
 
 
 async def test_the_hot_path_waits_for_nothing(stage: Stage) -> None:

@@ -3,7 +3,7 @@ import type { Certainty, Presence } from '../contract'
 const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`
 
 const presence: Record<Presence, string> = {
-  offline: 'Abgemeldet',
+  offline: 'Offline',
   ready: 'Bereit',
   ringing: 'Es klingelt',
   talking: 'Im Gespräch',
@@ -54,8 +54,11 @@ const step: Record<string, string> = {
   customer_number: 'nach Kundennummer gefragt', thanks: 'Kundennummer erkannt', to_service_anyway: 'ohne gültige Kundennummer', to_service: 'zum Kundenservice', line: 'gewählte Rufnummer', to_orders: 'zur Bestellannahme',
 }
 
+/** A wish that is kept until the call, or its wrap-up, is done. */
+const afterwards = { paused: 'Pause nach diesem Gespräch', offline: 'Offline nach diesem Gespräch', wrapped: 'Pause nach der Nacharbeit' }
+
 export const de = {
-  presence, certainty, reason, state, activity, crm, step,
+  presence, afterwards, certainty, reason, state, activity, crm, step,
   title: 'Callfloor',
   
   logIn: {
@@ -71,7 +74,7 @@ export const de = {
   bar: {
     presence: 'Ihr Zustand', queues: 'Warteschlangen', lamps: 'Anlage', views: 'Ansichten',
     waiting: (n: number) => `${n} wartend`,
-    language: 'English', help: 'Tasten', logOut: 'Abmelden', ready: 'Bereit', pause: 'Pause', offline: 'Offline', 
+    language: 'English', help: 'Tasten', logOut: 'Sitzung beenden', ready: 'Bereit', pause: 'Pause', offline: 'Offline', 
     call: 'Anruf', history: 'Verlauf', team: 'Team', outbox: 'CRM-Ausgang',
   },
   lamp: {
@@ -84,13 +87,14 @@ export const de = {
   idle: {
     ready: 'Bereit für den nächsten Anruf', paused: 'Sie sind in Pause', offline: 'Sie nehmen keine Anrufe an', other: 'Kein Anruf auf dem Schirm',
     readyText: 'Er erscheint hier, sobald Ihr Telefon klingelt.', pausedText: 'Mit F2 sind Sie wieder bereit.',
-    offlineText: 'Mit F2 melden Sie sich bei Ihren Warteschlangen an.',
+    offlineText: 'Mit F2 nehmen Sie Anrufe Ihrer Warteschlangen an.',
+    noPhone: 'Diesem Zugang fehlt ein Telefon', noPhoneText: 'Teamleitung oder Administration können eines zuordnen.',
     queues: 'Ihre Warteschlangen', queue: 'Warteschlange', waiting: 'Wartend', longest: 'Längste', free: 'Bereit', talking: 'Sprechen',
     keys: 'Wichtige Tasten', noQueues: 'Sie sind keiner Warteschlange zugeordnet.',
   },
   pop: {
     ringing: 'Es klingelt', talking: 'Im Gespräch', held: 'Gehalten', wrap_up: 'Nacharbeit', calls: 'Anrufe',
-    queue: 'Warteschlange', waited: 'Wartezeit', talked: 'Gesprächszeit', language: 'Sprache', path: 'Weg durch die Ansage',
+    queue: 'Warteschlange', waited: 'Wartezeit', talked: 'Gesprächszeit', language: 'Sprache', path: 'Weg durch die Ansage', more: (n: number) => `${n} weitere`, wholePath: 'Der ganze Weg durch die Ansage',
     noPath: 'ohne Ansage', networkName: 'Netzname', number: 'Rufnummer', customer: 'Kunde', unknown: 'Unbekannt',
     seeking: 'Wird nachgeschlagen …', unanswered: 'Noch nicht erkannt', seekingLong: 'Das CRM wird gefragt.', 
     choose: 'Wer ruft an?', chooseHint: 'Mit der Zahlentaste wählen. Vorher öffnet sich keine Akte.', again: 'Andere Person wählen',
@@ -116,7 +120,7 @@ export const de = {
     pickFirst: 'Bitte zuerst ein Ergebnis wählen.', failed: 'Nicht gespeichert.', deadline: 'noch', 
     expired: 'Die Zeit für die Nacharbeit war um. Diese Notiz wurde als Entwurf gespeichert.', skip: 'Ohne Ergebnis bereit', later: 'Das Ergebnis wählen Sie nach dem Gespräch.',
     done: (code: string) => `Abgeschlossen: ${code}`, discard: 'Verstanden', none: 'Für diese Warteschlange ist kein Ergebnis nötig.',
-    left: (n: number) => `noch ${n} Zeichen`,
+    left: (n: number) => `noch ${n} Zeichen`, other: 'Ergebnis ändern', otherHint: 'Umschalt und Tab führen zurück zum Ergebnis.',
     missing: 'Die Ergebnisse dieser Warteschlange sind nicht bekannt.',
   },
   history: {
@@ -124,20 +128,24 @@ export const de = {
     note: 'Notiz', crm: 'CRM', empty: 'Noch keine Gespräche.', failed: 'Der Verlauf konnte nicht geladen werden.', again: 'Noch einmal', missed: 'entgangen', live: 'läuft', loading: 'Wird geladen …',
   },
   pause: { heading: 'Warum Pause?', hint: 'Zahlentaste wählt, Esc bricht ab.', none: 'Keine Gründe eingerichtet.', plain: 'Ohne Grund' },
-  team: { heading: 'Team', agents: 'Agenten', name: 'Name', state: 'Zustand', since: 'Seit', queues: 'Warteschlangen', waiting: 'Wartende Anrufer', caller: 'Anrufer', queue: 'Warteschlange', waitingSince: 'Wartet', who: 'Erkannt', nobody: 'Niemand wartet.', empty: 'Niemand da.' },
+  team: {
+    heading: 'Team', agents: 'Agenten', name: 'Name', state: 'Zustand', since: 'Seit', talksTo: 'Im Gespräch mit', queues: 'Warteschlangen', waiting: 'Wartende Anrufer',
+    caller: 'Anrufer', waitingSince: 'Wartet', nobody: 'Niemand wartet.', empty: 'Niemand hat ein Telefon.',
+  },
   outbox: { heading: 'CRM-Ausgang', what: 'Vom', agent: 'Agent', code: 'Ergebnis', state: 'Zustand', tries: 'Versuche', why: 'Letzter Fehler', next: 'Nächster Versuch', retry: 'Jetzt senden', empty: 'Alles ist im CRM.', failed: 'Der Ausgang konnte nicht geladen werden.', retried: 'Wird noch einmal gesendet.', loading: 'Wird geladen …' },
   help: {
     heading: 'Tasten', close: 'Schließen', single: 'Einzeltasten', singleOn: 'Einzeltasten sind an: Buchstaben und Zahlen wirken, solange kein Textfeld den Fokus hat.',
-    singleOff: 'Einzeltasten sind aus. Es wirken nur F2, F4, F8, F9, Strg+Eingabe und Esc.', turnOff: 'Ausschalten', turnOn: 'Einschalten',
+    singleOff: 'Einzeltasten sind aus. Es wirken nur F-Tasten, Strg+Eingabe und Esc.', turnOff: 'Ausschalten', turnOn: 'Einschalten',
     groups: { presence: 'Zustand', call: 'Anruf und Nacharbeit', pages: 'Seiten' },
     actions: {
       ready: 'Bereit', pause: 'Pause – Grund mit Zahl', offline: 'Offline gehen', 'next-call': 'Zum nächsten Anruf', candidates: 'Zahlen wählen, wer anruft',
-      note: 'In die Notiz', codes: 'Zahlen wählen das Ergebnis', finish: 'Nacharbeit abschließen', 'view-call': 'Anruf', 'view-history': 'Verlauf', 'view-team': 'Team',
-      'view-outbox': 'CRM-Ausgang', help: 'Diese Tastenliste', close: 'Schließen, Textfeld verlassen', language: 'Deutsch / Englisch', 'log-out': 'Abmelden', digits: 'Aus der nummerierten Liste wählen',
+      note: 'In die Notiz', codes: 'Zahlen wählen das Ergebnis, dann folgt die Notiz', finish: 'Nacharbeit abschließen', 'view-call': 'Anruf', 'view-history': 'Verlauf', 'view-team': 'Team',
+      'view-outbox': 'CRM-Ausgang', help: 'Diese Tastenliste', close: 'Schließen, Textfeld verlassen', language: 'Deutsch / Englisch', 'log-out': 'Sitzung beenden', 'other-code': 'Von der Notiz zurück zum Ergebnis', digits: 'Aus der nummerierten Liste wählen',
     },
   },
+  fold: (n: number) => `${n} weitere`,
   key: { Enter: 'Eingabe', Escape: 'Esc', Ctrl: 'Strg', Shift: 'Umschalt' } as Record<string, string>,
-  problem: { offline: 'Der Server antwortet nicht. Bitte noch einmal versuchen.', other: (status: number) => `Das hat nicht geklappt (Fehler ${status}).`, dismiss: 'Schließen' },
+  problem: { offline: 'Der Server antwortet nicht. Bitte noch einmal versuchen.', other: (status: number) => `Das hat nicht geklappt (Fehler ${status}).`, dismiss: 'Schließen', log: 'Meldungen' },
 }
 
 export type Words = typeof de

@@ -36,6 +36,7 @@ export const en: Words = {
     greeting: 'greeting', recognise: 'number checked', language: 'language chosen', privacy: 'privacy notice heard', privacy_number: 'privacy notice heard',
     customer_number: 'asked for customer number', thanks: 'customer number known', to_service_anyway: 'no valid customer number', to_service: 'to customer care', line: 'number dialled', to_orders: 'to orders',
   },
+  afterwards: { paused: 'Pause after this call', offline: 'Offline after this call', wrapped: 'Pause after wrap-up' },
   title: 'Callfloor',
   
   logIn: {
@@ -61,13 +62,14 @@ export const en: Words = {
   },
   idle: {
     ready: 'Ready for the next call', paused: 'You are paused', offline: 'You take no calls', other: 'No call on the screen',
-    readyText: 'It appears here as soon as your phone rings.', pausedText: 'F2 makes you ready again.', offlineText: 'F2 logs you in to your queues.',
+    readyText: 'It appears here as soon as your phone rings.', pausedText: 'F2 makes you ready again.', offlineText: 'F2 makes you ready for the calls of your queues.',
+    noPhone: 'This account has no phone', noPhoneText: 'A supervisor or administrator can assign one.',
     queues: 'Your queues', queue: 'Queue', waiting: 'Waiting', longest: 'Longest', free: 'Ready', talking: 'Talking', keys: 'Main keys',
     noQueues: 'You belong to no queue.',
   },
   pop: {
     ringing: 'Ringing', talking: 'Talking', held: 'On hold', wrap_up: 'Wrap-up', calls: 'Calls', queue: 'Queue', waited: 'Waiting time', talked: 'Talking time',
-    language: 'Language', path: 'Way through the menu', noPath: 'no menu', networkName: 'Network name', number: 'Number', customer: 'Customer',
+    language: 'Language', path: 'Way through the menu', more: (n) => `${n} more`, wholePath: 'The whole way through the menu', noPath: 'no menu', networkName: 'Network name', number: 'Number', customer: 'Customer',
     unknown: 'Unknown', seeking: 'Looking up …', unanswered: 'Not known yet', seekingLong: 'Asking the CRM.', choose: 'Who is calling?',
     chooseHint: 'Choose with a digit. No file opens before that.', again: 'Choose someone else', choosing: 'Opening the file …',
     de: 'German', en: 'English',
@@ -87,25 +89,29 @@ export const en: Words = {
     unsaved: 'Note not saved yet – trying again', pickFirst: 'Choose an outcome first.', failed: 'Not saved.', deadline: 'left', 
     expired: 'Time for wrap-up ran out. This note was kept as a draft.', skip: 'Ready without outcome', later: 'You choose the outcome after the call.',
     done: (code) => `Finished: ${code}`, discard: 'Understood', none: 'This queue needs no outcome.', 
-    left: (n) => `${n} characters left`, missing: 'The outcomes of this queue are not known.',
+    left: (n) => `${n} characters left`, other: 'Change outcome', otherHint: 'Shift and Tab lead back to the outcome.', missing: 'The outcomes of this queue are not known.',
   },
   history: {
     heading: 'My conversations', headingAll: 'Conversations', time: 'Time', caller: 'Caller', queue: 'Queue', talked: 'Length', code: 'Outcome', agent: 'Agent',
     note: 'Note', crm: 'CRM', empty: 'No conversations yet.', failed: 'The history could not be loaded.', again: 'Try again', missed: 'missed', live: 'live', loading: 'Loading …',
   },
   pause: { heading: 'Why the pause?', hint: 'A digit chooses, Esc cancels.', none: 'No reasons are set up.', plain: 'No reason' },
-  team: { heading: 'Team', agents: 'Agents', name: 'Name', state: 'State', since: 'For', queues: 'Queues', waiting: 'Waiting callers', caller: 'Caller', queue: 'Queue', waitingSince: 'Waiting', who: 'Known', nobody: 'Nobody waits.', empty: 'Nobody is here.' },
+  team: {
+    heading: 'Team', agents: 'Agents', name: 'Name', state: 'State', since: 'For', talksTo: 'Talking to', queues: 'Queues', waiting: 'Waiting callers',
+    caller: 'Caller', waitingSince: 'Waiting', nobody: 'Nobody waits.', empty: 'Nobody has a phone.',
+  },
   outbox: { heading: 'CRM outbox', what: 'From', agent: 'Agent', code: 'Outcome', state: 'State', tries: 'Attempts', why: 'Last error', next: 'Next attempt', retry: 'Send now', empty: 'Everything is in the CRM.', failed: 'The outbox could not be loaded.', retried: 'Will be sent again.', loading: 'Loading …' },
   help: {
     heading: 'Keys', close: 'Close', single: 'Single keys', singleOn: 'Single keys are on: letters and digits work while no text field has the focus.',
-    singleOff: 'Single keys are off. Only F2, F4, F8, F9, Ctrl+Enter and Esc work.', turnOff: 'Switch off', turnOn: 'Switch on',
+    singleOff: 'Single keys are off. Only function keys, Ctrl+Enter and Esc work.', turnOff: 'Switch off', turnOn: 'Switch on',
     groups: { presence: 'State', call: 'Call and wrap-up', pages: 'Pages' },
     actions: {
       ready: 'Ready', pause: 'Pause – reason by digit', offline: 'Go offline', 'next-call': 'To the next call', candidates: 'Digits choose the caller',
-      note: 'Into the note', codes: 'Digits choose the outcome', finish: 'Finish wrap-up', 'view-call': 'Call', 'view-history': 'History', 'view-team': 'Team',
-      'view-outbox': 'CRM outbox', help: 'This list', close: 'Close, leave the text field', language: 'German / English', 'log-out': 'Log out', digits: 'Choose from the numbered list',
+      note: 'Into the note', codes: 'Digits choose the outcome, then comes the note', finish: 'Finish wrap-up', 'view-call': 'Call', 'view-history': 'History', 'view-team': 'Team',
+      'view-outbox': 'CRM outbox', help: 'This list', close: 'Close, leave the text field', language: 'German / English', 'log-out': 'Log out', 'other-code': 'From the note back to the outcome', digits: 'Choose from the numbered list',
     },
   },
+  fold: (n) => `${n} more`,
   key: { Enter: 'Enter', Escape: 'Esc', Ctrl: 'Ctrl', Shift: 'Shift' },
-  problem: { offline: 'The server does not answer. Please try again.', other: (status) => `That did not work (error ${status}).`, dismiss: 'Close' },
+  problem: { offline: 'The server does not answer. Please try again.', other: (status) => `That did not work (error ${status}).`, dismiss: 'Close', log: 'Messages' },
 }

@@ -4,7 +4,7 @@ import { DEFAULT_KEYS, clashes, keysOf, resolve } from '../keys'
 import type { Focus, Stroke } from '../keys'
 
 const stroke = (key: string, more: Partial<Stroke> = {}): Stroke =>
-  ({ key, ctrlKey: false, altKey: false, metaKey: false, repeat: false, isComposing: false, ...more })
+  ({ key, ctrlKey: false, altKey: false, shiftKey: false, metaKey: false, repeat: false, isComposing: false, ...more })
 
 describe('the keys', () => {
   it('have one meaning each', () => {
@@ -12,8 +12,13 @@ describe('the keys', () => {
     expect(clashes([...DEFAULT_KEYS, { action: 'ready', key: 'h' }])).toEqual(['h'])
   })
 
+  it('send nobody home by a letter', () => {
+    const away = DEFAULT_KEYS.filter(({ action }) => action === 'offline' || action === 'log-out')
+    expect(away.filter(({ key }) => key.length === 1)).toEqual([])
+  })
+
   it('leave the browser its own', () => {
-    const taken = ['F1', 'F3', 'F5', 'F6', 'F7', 'F10', 'F11', 'F12', 'Tab', ' ', '/', "'", 'Backspace', 'Ctrl+f', 'Ctrl+r', 'Ctrl+t', 'Ctrl+w']
+    const taken = ['F1', 'F3', 'F5', 'F6', 'F7', 'F10', 'F11', 'F12', 'Shift+F10', 'Alt+F4', 'Tab', ' ', '/', "'", 'Backspace', 'Ctrl+f', 'Ctrl+r', 'Ctrl+t', 'Ctrl+w']
     expect(DEFAULT_KEYS.map((binding) => binding.key).filter((key) => taken.includes(key))).toEqual([])
   })
 
@@ -38,8 +43,11 @@ describe('the keys', () => {
     ['Escape', {}, 'text', false, 'close'],
     ['?', {}, 'elsewhere', true, 'help'],
     ['?', {}, 'text', true, null],
-    ['Q', {}, 'elsewhere', true, 'log-out'],
-    ['q', {}, 'elsewhere', true, null],
+    ['?', { shiftKey: true }, 'elsewhere', true, 'help'],
+    ['F2', { shiftKey: true }, 'text', false, 'offline'],
+    ['F4', { shiftKey: true }, 'text', true, 'log-out'],
+    ['F4', { shiftKey: true, ctrlKey: true }, 'text', true, null],
+    ['Enter', { shiftKey: true }, 'elsewhere', true, null],
   ])('%s %o on %s (single keys %s) is %s', (key, more, focus, single, action) => {
     expect(resolve(stroke(key, more), focus, single)).toBe(action)
   })

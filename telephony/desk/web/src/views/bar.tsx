@@ -2,34 +2,37 @@
 
 import { presenceBusy, run } from '../actions'
 import type { Presence } from '../contract'
-import { dialog, link, me, office, queueLabel, queues, supervises, unpark, view } from '../desk'
+import { afterwards, dialog, link, me, office, queueLabel, queues, reasonLabel, takesCalls, trouble, unpark, view, viewsSeen } from '../desk'
 import type { View } from '../desk'
-import { label } from '../format'
 import { language, words } from '../i18n'
 import type { Action } from '../keys'
 import { Icon } from './icons'
 import type { IconName } from './icons'
 import { Mark } from './mark'
 import { Hint, Since, shortcuts } from './parts'
+import { Trouble } from './trouble'
 
 const PRESENCE_ICON: Record<Presence, IconName> = {
   offline: 'offline', ready: 'ready', ringing: 'phone', talking: 'talking', after_call_work: 'pen', paused: 'pause',
 }
 
-function reasonLabel(code: string): string {
-  if (code === '') return ''
-  return label(office.value?.pauses.find((reason) => reason.code === code)?.label, language.value, code)
-}
-
 function PresenceChip() {
   const who = me.value
   if (who === null) return null
-  const reason = who.presence === 'paused' ? reasonLabel(who.reason) : ''
+  const reason = who.reason === '' ? '' : reasonLabel(who.reason)
+  const wish = afterwards.value
   return (
     <div class={`presence is-${who.presence}`} role="group" aria-label={words.value.bar.presence}>
       <Icon name={PRESENCE_ICON[who.presence]} size={22} />
-      <span class="presence-word">{reason || words.value.presence[who.presence]}</span>
+      <span class="presence-word" title={reason || undefined}>
+        {(who.presence === 'paused' && reason) || words.value.presence[who.presence]}
+      </span>
       <Since since={who.since} />
+      {wish !== null && (
+        <span class="presence-wish" title={reason || undefined}>
+          {words.value.afterwards[who.presence === 'after_call_work' ? 'wrapped' : wish]}
+        </span>
+      )}
     </div>
   )
 }
@@ -55,7 +58,7 @@ function Queues() {
         const waiting = queue?.waiting ?? 0
         return (
           <li key={name} class={waiting > 0 ? 'queue-chip has-waiting' : 'queue-chip'}>
-            <span class="queue-name">{queueLabel(name)}</span>
+            <span class="queue-name" title={queueLabel(name)}>{queueLabel(name)}</span>
             <b class="figure" aria-label={text.waiting(waiting)}>{waiting}</b>
             <span class="queue-wait">
               {queue !== undefined && queue.longest_since !== null && waiting > 0 ? <Since since={queue.longest_since} /> : '–'}
@@ -74,7 +77,7 @@ function Lamp({ name, health, what }: { name: string; health: Health; what: stri
   return (
     <li class={`lamp is-${health}`} title={what}>
       <Icon name={HEALTH_ICON[health]} size={16} />
-      <span aria-hidden="true">{name}</span>
+      <span class="lamp-name" aria-hidden="true">{name}</span>
       <span class="unseen">{what}</span>
     </li>
   )
@@ -101,42 +104,45 @@ function Lamps() {
 
 function Views() {
   const text = words.value.bar
-  const all: [View, string, Action][] = [
-    ['call', text.call, 'view-call'],
-    ['history', text.history, 'view-history'],
-    ['team', text.team, 'view-team'],
-    ['outbox', text.outbox, 'view-outbox'],
-  ]
-  const seen = all.filter(([name]) => supervises.value || name === 'call' || name === 'history')
+  const titles: Record<View, [string, Action]> = {
+    team: [text.team, 'view-team'], call: [text.call, 'view-call'], history: [text.history, 'view-history'], outbox: [text.outbox, 'view-outbox'],
+  }
   return (
     <nav class="views" aria-label={text.views}>
-      {seen.map(([name, title, action]) => (
-        <button
-          key={name} type="button" class="tab" aria-current={view.value === name ? 'page' : undefined} aria-keyshortcuts={shortcuts(action)}
-          onClick={() => run(action)}
-        >
-          {title} <Hint action={action} />
-        </button>
-      ))}
+      {viewsSeen.value.map((name) => {
+        const [title, action] = titles[name]
+        return (
+          <button
+            key={name} type="button" class="tab" aria-current={view.value === name ? 'page' : undefined} aria-keyshortcuts={shortcuts(action)}
+            onClick={() => run(action)}
+          >
+            {title} <Hint action={action} />
+          </button>
+        )
+      })}
     </nav>
   )
 }
 
 export function Bar() {
   const text = words.value.bar
-  const presence = me.value?.presence
+  const wish = me.value?.wish
   return (
     <header class="bar">
       <div class="bar-row">
         <Mark />
-        <PresenceChip />
-        <div class="sets">
-          <Set action="ready" pressed={presence === 'ready'}>{text.ready}</Set>
-          <Set action="pause" pressed={presence === 'paused'}>{text.pause}</Set>
-          <Set action="offline" pressed={presence === 'offline'}>{text.offline}</Set>
-        </div>
+        {takesCalls.value && (
+          <>
+            <PresenceChip />
+            <div class="sets">
+              <Set action="ready" pressed={wish === 'ready'}>{text.ready}</Set>
+              <Set action="pause" pressed={wish === 'paused'}>{text.pause}</Set>
+              <Set action="offline" pressed={wish === 'offline'}>{text.offline}</Set>
+            </div>
+          </>
+        )}
         <span class="push" />
-        <span class="me" title={me.value?.login}>{me.value?.name}</span>
+        <span class="me cut" title={`${me.value?.name} (${me.value?.login})`}>{me.value?.name}</span>
         <button
           type="button" class="button quiet" aria-keyshortcuts={shortcuts('language')} onClick={() => run('language')}
           lang={language.value === 'de' ? 'en' : 'de'}
@@ -155,12 +161,29 @@ export function Bar() {
       </div>
       <div class="bar-row second">
         <Views />
-        <Queues />
-        <span class="push" />
-        <Lamps />
-        <LinkLamp />
+        <Beside />
       </div>
     </header>
+  )
+}
+
+/** What is the matter takes the place of the figures: it covers nothing, and its coming and going moves nothing. */
+function Beside() {
+  const cut = link.value.state === 'lost' || link.value.state === 'parked'
+  if (cut || trouble.value !== null) {
+    return (
+      <div class="matter">
+        <LinkLamp />
+        <Trouble />
+      </div>
+    )
+  }
+  return (
+    <>
+      <Queues />
+      <span class="push" />
+      <Lamps />
+    </>
   )
 }
 
@@ -172,7 +195,7 @@ function LinkLamp() {
       return (
         <p class="link">
           <Icon name="cut" size={18} /> <strong>{text.lost}</strong> <Since since={state.since} />
-          <span class="link-long">{text.stale}</span>
+          {trouble.value === null && <span class="link-long">{text.stale}</span>}
         </p>
       )
     case 'parked':

@@ -9,14 +9,12 @@ import { CardPanels } from './card'
 import { Icon } from './icons'
 import type { IconName } from './icons'
 import { Fact, Hint, Key, Since } from './parts'
+import { Path } from './path'
 
 const STATE_ICON: Record<Pop['state'], IconName> = { ringing: 'phone', talking: 'talking', wrap_up: 'pen' }
 
-/** A flow's node id as words, when nobody wrote better ones: `ask_customer_number` is "ask customer number". */
-const step = (id: string): string => {
-  const known = words.value.step
-  return Object.hasOwn(known, id) ? known[id]! : id.replace(/[_-]+/g, ' ')
-}
+/** Characters of a name that stand in two lines of the large letters, at 1024 px and in a wide font. */
+const LONG_NAME = 32
 
 /** More than one call: the list, with the keys that go through it. */
 export function Calls() {
@@ -31,7 +29,7 @@ export function Calls() {
         >
           <Icon name={STATE_ICON[pop.state]} size={18} />
           <span class="call-tab-state">{pop.held ? text.held : text[pop.state]}</span>
-          <b class="call-tab-who">{who(pop)}</b>
+          <b class="call-tab-who" title={who(pop)}>{who(pop)}</b>
           <span class="call-tab-how">{how(pop)} · {queueLabel(pop.queue)}</span>
         </button>
       ))}
@@ -92,22 +90,21 @@ export function Call({ pop }: { pop: Pop }) {
         <div class="call-name">
           <p class="call-state">
             <Icon name={STATE_ICON[pop.state]} size={18} /> {pop.held ? text.held : text[pop.state]}
+            {choosable(pop) && !choose && <span class="again">{text.again} <Hint action="candidates" /></span>}
           </p>
-          <h2 id="call-who">{who(pop)}</h2>
+          <h2 id="call-who" class={who(pop).length > LONG_NAME ? 'is-long' : undefined} title={who(pop)}>{who(pop)}</h2>
         </div>
         <CertaintyBadge pop={pop} />
       </header>
       <dl class="facts">
         <Fact name={text.number}>{pop.caller.withheld ? '–' : pop.caller.display || pop.caller.number || '–'}</Fact>
-        <Fact name={text.networkName}>{pop.caller.name || '–'}</Fact>
         <Fact name={text.queue}>{queueLabel(pop.queue)}</Fact>
         <Fact name={text.waited}>{pop.joined_at === null ? '–' : <Since since={pop.joined_at} until={pop.answered_at ?? pop.ended_at} />}</Fact>
         <Fact name={text.talked}>{pop.answered_at === null ? '–' : <Since since={pop.answered_at} until={pop.ended_at} />}</Fact>
         <Fact name={text.language}>{tongue}</Fact>
+        {pop.caller.name !== '' && <Fact name={text.networkName}><span class="network-name" title={pop.caller.name}>{pop.caller.name}</span></Fact>}
         <Fact name={text.path} wide>
-          {pop.path.length === 0 ? text.noPath : (
-            <ol class="path">{pop.path.map((node, index) => <li key={index}>{step(node)}</li>)}</ol>
-          )}
+          <Path of={pop.path} />
         </Fact>
       </dl>
       {choose ? <div class="card-or-choice"><Candidates pop={pop} /></div> : <CardPanels pop={pop} />}

@@ -5,10 +5,10 @@ import type { ComponentChildren } from 'preact'
 import type { Card, Pop } from '../contract'
 import { choosing, now } from '../desk'
 import { calendar, clock, moment, money, overdue } from '../format'
-import { choiceDue, choosable, customerOf, seeking, unanswered } from '../front'
+import { choiceDue, customerOf, seeking, unanswered } from '../front'
 import { language, words } from '../i18n'
+import { Fold } from './fold'
 import { Icon } from './icons'
-import { Hint } from './parts'
 
 type Shown = { state: 'loading' } | { state: 'empty'; why: string } | { state: 'failed' } | { state: 'ready'; card: Card }
 
@@ -40,9 +40,7 @@ function Panel(props: { id: string; title: string; extra?: ComponentChildren; wh
       <h3 id={`card-${id}`}>
         {title} {what.state === 'ready' && extra}
       </h3>
-      <div class="panel-body" tabIndex={what.state === 'ready' ? 0 : undefined} role={what.state === 'ready' ? 'group' : undefined} aria-labelledby={what.state === 'ready' ? `card-${id}` : undefined}>
-        {what.state === 'ready' ? children(what.card) : what.state === 'loading' ? <Bones rows={rows} /> : null}
-      </div>
+      {what.state === 'ready' ? <Fold rows="li" label={`card-${id}`}>{children(what.card)}</Fold> : what.state === 'loading' ? <Bones rows={rows} /> : null}
     </section>
   )
 }
@@ -105,7 +103,7 @@ export function CardPanels({ pop }: { pop: Pop }) {
                 <li key={index}>
                   <span class="when">{moment(contact.at, at, tongue)}</span>
                   <span class="kind">{word(words.value.activity, contact.kind)}</span>
-                  <span class="what">{contact.text}</span>
+                  <span class="what" title={contact.text}>{contact.text}</span>
                   <span class="by">{contact.agent}</span>
                 </li>
               ))}
@@ -116,16 +114,27 @@ export function CardPanels({ pop }: { pop: Pop }) {
   )
 }
 
+/** An address that is too long for its place goes on in the next line from the at sign. */
+function Address({ of }: { of: string }) {
+  const at = of.lastIndexOf('@')
+  return at < 0 ? <>{of || '–'}</> : <>{of.slice(0, at)}<wbr />{of.slice(at)}</>
+}
+
+function Numbers({ of }: { of: string[] }) {
+  if (of.length === 0) return <>–</>
+  return <ul class="numbers">{of.map((number, index) => <li key={index}>{number}</li>)}</ul>
+}
+
 function CardHead({ pop, what }: { pop: Pop; what: Shown }) {
   const text = words.value.card
   const customer = what.state === 'ready' ? what.card.customer : customerOf(pop)
   return (
     <section class="panel card-head" aria-labelledby="card-title" aria-busy={what.state === 'loading'}>
-      <h3 id="card-title">
-        {text.heading}
+      <div class="card-title">
+        <h3 id="card-title">{text.heading}</h3>
         {what.state === 'ready' && <span class="as-of">{text.fetched} {clock(what.card.fetched_at, language.value)}</span>}
-        {choosable(pop) && <span class="again">{words.value.pop.again} <Hint action="candidates" /></span>}
-      </h3>
+        {what.state === 'ready' && what.card.blocked && <p class="blocked">{text.blocked}</p>}
+      </div>
       {what.state === 'failed' ? (
         <p class="card-note"><Icon name="warning" /> <span><strong>{text.failed}</strong> {text.failedText}</span></p>
       ) : what.state === 'empty' ? (
@@ -134,12 +143,9 @@ function CardHead({ pop, what }: { pop: Pop; what: Shown }) {
         <dl class="card-facts">
           <div><dt>{text.number}</dt><dd>{customer?.number ?? <span class="bone" />}</dd></div>
           <div><dt>{text.company}</dt><dd>{customer === null ? <span class="bone" /> : customer.company || '–'}</dd></div>
-          <div><dt>{text.email}</dt><dd>{what.state === 'ready' ? what.card.email || '–' : <span class="bone" />}</dd></div>
-          <div><dt>{text.phones}</dt><dd>{what.state === 'ready' ? what.card.phones.join(' · ') || '–' : <span class="bone" />}</dd></div>
+          <div><dt>{text.email}</dt><dd>{what.state === 'ready' ? <Address of={what.card.email} /> : <span class="bone" />}</dd></div>
+          <div><dt>{text.phones}</dt><dd>{what.state === 'ready' ? <Numbers of={what.card.phones} /> : <span class="bone" />}</dd></div>
         </dl>
-      )}
-      {what.state === 'ready' && what.card.blocked && (
-        <p class="blocked"><Icon name="lock" /> {text.blocked}</p>
       )}
     </section>
   )

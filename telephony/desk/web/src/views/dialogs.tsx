@@ -1,5 +1,5 @@
 import { setPresence, singleKeys, toggleSingleKeys } from '../actions'
-import { dialog, office, supervises } from '../desk'
+import { dialog, office, takesCalls, viewsSeen } from '../desk'
 import { label } from '../format'
 import { language, words } from '../i18n'
 import type { Action } from '../keys'
@@ -10,11 +10,19 @@ const close = () => {
   dialog.value = null
 }
 
-const GROUPS: ['presence' | 'call' | 'pages', Action[]][] = [
-  ['presence', ['ready', 'pause', 'offline', 'log-out']],
-  ['call', ['next-call', 'candidates', 'note', 'codes', 'finish']],
-  ['pages', ['view-call', 'view-history', 'language', 'help', 'close']],
-]
+type Group = 'presence' | 'call' | 'pages'
+
+/** The keys that do something for this person. */
+function groups(): [Group, Action[]][] {
+  const pages = viewsSeen.value.map((view): Action => `view-${view}`)
+  const general: Action[] = [...pages, 'language', 'help', 'close']
+  if (!takesCalls.value) return [['pages', [...general, 'log-out']]]
+  return [
+    ['presence', ['ready', 'pause', 'offline', 'log-out']],
+    ['call', ['next-call', 'candidates', 'codes', 'note', 'finish']],
+    ['pages', general],
+  ]
+}
 
 export function Help() {
   const text = words.value.help
@@ -25,12 +33,15 @@ export function Help() {
         <button type="button" class="button" onClick={close}>{text.close} <Hint action="close" /></button>
       </header>
       <div class="help-groups">
-        {GROUPS.map(([name, actions]) => (
+        {groups().map(([name, actions]) => (
           <section key={name}>
             <h3>{text.groups[name]}</h3>
-            <KeyRows actions={name === 'pages' && supervises.value ? [...actions.slice(0, 2), 'view-team', 'view-outbox', ...actions.slice(2)] : actions} />
+            <KeyRows actions={actions} />
             {name === 'call' && (
-              <dl class="keys"><div><dt><Key of="1" />…<Key of="9" /></dt><dd>{text.actions.digits}</dd></div></dl>
+              <dl class="keys">
+                <div><dt><Key of="1" />…<Key of="9" /></dt><dd>{text.actions.digits}</dd></div>
+                <div><dt><Key of="Shift+Tab" /></dt><dd>{text.actions['other-code']}</dd></div>
+              </dl>
             )}
           </section>
         ))}

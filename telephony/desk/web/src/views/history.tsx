@@ -1,8 +1,9 @@
 /** The last conversations. */
 
-import { history, loadHistory, now, queueLabel, queues, supervises } from '../desk'
+import { history, loadHistory, nameOf, now, queueLabel, queues, supervises } from '../desk'
 import { duration, isoDuration, label, moment } from '../format'
 import { language, words } from '../i18n'
+import { Fold } from './fold'
 
 /** The words of a wrap-up code, which belong to its queue. */
 function codeLabel(queue: string, code: string): string {
@@ -26,7 +27,7 @@ export function HistoryTable({ most }: { most?: number }) {
       ) : rows.length === 0 ? (
         <p class="soft">{state === 'loading' ? text.loading : text.empty}</p>
       ) : (
-        <div class="scroll" tabIndex={0} role="group" aria-labelledby="history-title">
+        <Fold rows="tbody tr" label="history-title">
           <table class="rows history">
             <colgroup>
               <col class="col-time" /><col class="col-caller" /><col class="col-queue" /><col class="col-talked" /><col class="col-code" />
@@ -35,7 +36,7 @@ export function HistoryTable({ most }: { most?: number }) {
             </colgroup>
             <thead>
               <tr>
-                <th scope="col">{text.time}</th><th scope="col">{text.caller}</th><th scope="col">{text.queue}</th>
+                <th scope="col">{text.time}</th><th scope="col">{text.caller}</th><th scope="col" class="in-queue">{text.queue}</th>
                 <th scope="col" class="number">{text.talked}</th><th scope="col">{text.code}</th>
                 {all && <th scope="col">{text.agent}</th>}
                 <th scope="col">{text.crm}</th>
@@ -49,15 +50,15 @@ export function HistoryTable({ most }: { most?: number }) {
                     <span class="cell-main">{item.customer_name || item.number_display || words.value.certainty.withheld.short}</span>
                     {item.customer_name !== '' && item.number_display !== '' && <span class="cell-more">{item.number_display}</span>}
                   </td>
-                  <td class="cut">{queueLabel(item.queue)}</td>
+                  <td class="in-queue">{queueLabel(item.queue)}</td>
                   <td class="number">
                     {item.ended_at === null ? text.live : item.answered_at === null ? text.missed : <time dateTime={isoDuration(item.talked)}>{duration(item.talked)}</time>}
                   </td>
                   <td>
                     <span class="cell-main">{codeLabel(item.queue, item.code)}</span>
-                    {item.note !== '' && <span class="cell-more" title={item.note}>{item.note}</span>}
+                    {item.note !== '' && <span class="cell-more cut" title={item.note}>{item.note}</span>}
                   </td>
-                  {all && <td class="cut">{item.agent}</td>}
+                  {all && <td>{nameOf(item.agent)}</td>}
                   <td class={item.crm_state === 'dead' ? 'crm is-bad' : 'crm'}>
                     {Object.hasOwn(words.value.crm, item.crm_state) ? words.value.crm[item.crm_state] : item.crm_state || '–'}
                     {item.crm_reference !== '' && <span class="cell-more">{item.crm_reference}</span>}
@@ -66,7 +67,7 @@ export function HistoryTable({ most }: { most?: number }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Fold>
       )}
     </section>
   )

@@ -1,7 +1,7 @@
 /** Between two calls. */
 
 import type { Presence } from '../contract'
-import { me, queueLabel, queues } from '../desk'
+import { me, queueLabel, queues, takesCalls } from '../desk'
 import { words } from '../i18n'
 import { keysOf } from '../keys'
 import type { Action } from '../keys'
@@ -17,7 +17,7 @@ export function Idle() {
     offline: [text.offline, text.offlineText],
   }
   const presence = me.value?.presence ?? 'offline'
-  const [head, more] = said[presence] ?? [text.other, '']
+  const [head, more] = takesCalls.value ? (said[presence] ?? [text.other, '']) : [text.noPhone, text.noPhoneText]
   return (
     <article class="idle">
       <header class={`idle-head is-${presence}`}>
@@ -39,31 +39,38 @@ export function IdleSide() {
     <>
       <section class="panel" aria-labelledby="my-queues">
         <h2 id="my-queues">{text.queues}</h2>
-        {names.length === 0 ? <p class="soft">{text.noQueues}</p> : (
-          <ul class="queue-figures">
-            {names.map((name) => {
-              const queue = queues.value[name]
-              const wait = queue !== undefined && queue.longest_since !== null ? <Since since={queue.longest_since} /> : '–'
-              return (
-                <li key={name}>
-                  <h3>{queueLabel(name)}</h3>
-                  <dl>
-                    <div class={(queue?.waiting ?? 0) > 0 ? 'is-waiting' : undefined}><dt>{text.waiting}</dt><dd>{queue?.waiting ?? '–'}</dd></div>
-                    <div><dt>{text.longest}</dt><dd>{wait}</dd></div>
-                    <div><dt>{text.free}</dt><dd>{queue?.ready ?? '–'}</dd></div>
-                    <div><dt>{text.talking}</dt><dd>{queue?.talking ?? '–'}</dd></div>
-                  </dl>
-                </li>
-              )
-            })}
-          </ul>
-        )}
+        {names.length === 0 ? <p class="soft">{text.noQueues}</p> : <QueueFigures names={names} />}
       </section>
-      <section class="panel" aria-labelledby="main-keys">
-        <h2 id="main-keys">{text.keys}</h2>
-        <KeyRows actions={['ready', 'pause', 'offline', 'next-call', 'note', 'finish', 'help']} />
-      </section>
+      {takesCalls.value && (
+        <section class="panel" aria-labelledby="main-keys">
+          <h2 id="main-keys">{text.keys}</h2>
+          <KeyRows actions={['ready', 'pause', 'offline', 'next-call', 'note', 'finish', 'help']} />
+        </section>
+      )}
     </>
+  )
+}
+
+export function QueueFigures({ names }: { names: string[] }) {
+  const text = words.value.idle
+  return (
+    <ul class="queue-figures">
+      {names.map((name) => {
+        const queue = queues.value[name]
+        const wait = queue !== undefined && queue.longest_since !== null ? <Since since={queue.longest_since} /> : '–'
+        return (
+          <li key={name}>
+            <h3>{queueLabel(name)}</h3>
+            <dl>
+              <div class={(queue?.waiting ?? 0) > 0 ? 'is-waiting' : undefined}><dt>{text.waiting}</dt><dd>{queue?.waiting ?? '–'}</dd></div>
+              <div><dt>{text.longest}</dt><dd>{wait}</dd></div>
+              <div><dt>{text.free}</dt><dd>{queue?.ready ?? '–'}</dd></div>
+              <div><dt>{text.talking}</dt><dd>{queue?.talking ?? '–'}</dd></div>
+            </dl>
+          </li>
+        )
+      })}
+    </ul>
   )
 }
 

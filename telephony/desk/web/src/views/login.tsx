@@ -50,7 +50,7 @@ export function LogIn() {
           id="password" ref={password} name="password" type="password" autocomplete="current-password" required
           aria-describedby="log-in-wrong" aria-invalid={wrong.value !== ''} maxLength={1024}
         />
-        <p class="wrong" id="log-in-wrong" role="alert">{wrong.value || trouble.value}</p>
+        <p class="wrong" id="log-in-wrong" role="alert">{wrong.value || trouble.value?.text}</p>
         <button class="button main" type="submit" aria-disabled={busy.value}>
           {busy.value ? text.busy : text.submit}
         </button>

@@ -1,4 +1,4 @@
-import { dialog, current, due, link, ready, session, trouble, view } from '../desk'
+import { dialog, current, due, link, ready, session, view } from '../desk'
 import { words } from '../i18n'
 import { Bar } from './bar'
 import { Call, Calls } from './call'
@@ -7,7 +7,9 @@ import { HistoryTable } from './history'
 import { Idle, IdleSide } from './idle'
 import { LogIn } from './login'
 import { LiveRegions } from './parts'
-import { Outbox, Team } from './supervisor'
+import { Outbox } from './supervisor'
+import { Team } from './team'
+import { TroubleLog } from './trouble'
 import { Wrap } from './wrap'
 
 export function Page() {
@@ -30,12 +32,7 @@ function Desk() {
         <h1 class="unseen">{text.title}</h1>
         {!ready.value ? <p class="waiting" role="status">{text.link.connecting}</p> : <Shown />}
       </main>
-      {trouble.value !== '' && (
-        <div class="trouble" role="alert">
-          <span>{trouble.value}</span>
-          <button type="button" class="button" onClick={() => (trouble.value = '')}>{text.problem.dismiss}</button>
-        </div>
-      )}
+      <TroubleLog />
       {dialog.value === 'help' && <Help />}
       {dialog.value === 'pause' && <Pause />}
     </div>

@@ -7,14 +7,12 @@ import { words } from '../i18n'
 import { keysOf } from '../keys'
 import type { Action } from '../keys'
 
-/** One key as it stands on the keyboard, in the person's language. */
-export function Key({ of }: { of: string }) {
-  const parts = of.startsWith('Ctrl+') ? ['Ctrl', of.slice(5)] : /^[A-Z]$/.test(of) ? ['Shift', of] : [of]
-  return (
-    <kbd class="kbd">
-      {parts.map((part) => words.value.key[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(' + ')}
-    </kbd>
+/** One key as it stands on the keyboard, in the person's language; beside a button there is room for its sign only. */
+export function Key({ of, brief = false }: { of: string; brief?: boolean }) {
+  const parts = of.split('+').map((part) =>
+    brief && part === 'Shift' ? '⇧' : (words.value.key[part] ?? (part.length === 1 ? part.toUpperCase() : part)),
   )
+  return <kbd class="kbd">{parts.join(brief && parts[0] === '⇧' ? ' ' : ' + ')}</kbd>
 }
 
 /** The hint beside a button. The first key of the action stands for it; readers hear it from `aria-keyshortcuts`. */
@@ -22,7 +20,7 @@ export function Hint({ action }: { action: Action }) {
   const key = keysOf(action)[0]
   return key === undefined ? null : (
     <span class="hint" aria-hidden="true">
-      <Key of={key} />
+      <Key of={key} brief />
     </span>
   )
 }
@@ -30,7 +28,7 @@ export function Hint({ action }: { action: Action }) {
 /** For `aria-keyshortcuts`: `F2 R`. */
 export const shortcuts = (action: Action): string =>
   keysOf(action)
-    .map((key) => key.replace('Ctrl', 'Control').replace(/^([A-Z])$/, 'Shift+$1'))
+    .map((key) => key.replace('Ctrl', 'Control'))
     .join(' ')
 
 /** A clock that counts from `since` (server's Unix seconds); 0 is no time: nothing has happened yet. */
@@ -67,8 +65,8 @@ export function Fact({ name, children, wide = false }: { name: string; children:
 export function LiveRegions() {
   return (
     <>
-      <div class="unseen" role="status">{said.value.calm}</div>
-      <div class="unseen" role="alert">{said.value.urgent}</div>
+      <div class="unseen" role="status">{said.value.calm.text}</div>
+      <div class="unseen" role="alert">{said.value.urgent.text}</div>
     </>
   )
 }

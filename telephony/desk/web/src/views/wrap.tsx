@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from 'preact/hooks'
 
-import { codesOf, finish, presenceBusy, setPresence } from '../actions'
+import { codesOf, finish, presenceBusy, setPresence, toNote } from '../actions'
 import type { Pop } from '../contract'
 import { digitsMean, drafts, due, me, queues, startWriting } from '../desk'
 import { NOTE_LIMIT } from '../drafts'
@@ -91,6 +91,8 @@ function Codes(props: { draft: Draft; queue: string; open: boolean; ended: boole
                 draft.code.value = choice.code
                 draft.error.value = ''
               }}
+              // With the mouse as with its digit; the arrow keys go on through the list (their clicks count nothing).
+              onClick={(event) => event.detail > 0 && toNote()}
             />
             {index < 9 && (owns && open ? <Key of={String(index + 1)} /> : <span class="kbd ghost" aria-hidden="true">{index + 1}</span>)}
             <span class="choice-name">{label(choice.label, language.value, choice.code)}</span>
@@ -112,6 +114,8 @@ function Note({ draft, open }: { draft: Draft; open: boolean }) {
     <div class="note">
       <label for="note">
         {text.notes} <Hint action="note" />
+        <span class="push" />
+        {open && draft.code.value !== null && <span class="other-code">{text.other} <Key of="Shift+Tab" brief /></span>}
       </label>
       <textarea
         id="note" disabled={!open} maxLength={NOTE_LIMIT} value={draft.note.value} aria-describedby="note-hint" lang={me.value?.language}
@@ -123,7 +127,7 @@ function Note({ draft, open }: { draft: Draft; open: boolean }) {
       <p class={draft.saved.value === 'unsaved' ? 'saved is-bad' : 'saved'} id="note-saved" role="status">
         {left < 300 ? text.left(left) : said[draft.saved.value] || '\u00a0'}
       </p>
-      <span class="unseen" id="note-hint">{text.noteHint}</span>
+      <span class="unseen" id="note-hint">{text.noteHint} {text.otherHint}</span>
     </div>
   )
 }
