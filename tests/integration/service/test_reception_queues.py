@@ -68,7 +68,10 @@ async def test_a_caller_comes_back_into_the_flow_when_no_agent_is_had(furnish: F
     await house.phone("phone1", SLOW)
     await house.member("phone1", lambda line: "Not in use" in line, "may be rung")
     limited = house.call(CALLER, keys=(Keys(1.0, "1"),))
-    keyed = [house.call(f"+49302312550{number}", keys=(Keys(1.0, "2"), Keys(3.0, key))) for number, key in ((2, "1"), (3, "*"))]
+    keyed = [
+        house.call(f"+49302312550{number}", keys=(Keys(1.0, "2"), Keys(3.0, key)))
+        for number, key in ((2, "1"), (3, "*"))
+    ]
 
     async def waiting() -> bool:
         return sorted(await priorities(house)) == [0, 0, 7]

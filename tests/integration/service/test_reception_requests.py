@@ -169,9 +169,15 @@ async def test_returns_complaints_and_greetings_come_to_those_they_are_for(furni
         requests["complaint"]["conversation"],
     )
     assert 1 <= said["seconds"] <= 4
-    greeting, same = sorted((await ben.ask("GET", "/api/v1/messages"))["items"], key=lambda one: str(one["kind"]) == "complaint")
+    greeting, same = sorted(
+        (await ben.ask("GET", "/api/v1/messages"))["items"], key=lambda one: str(one["kind"]) == "complaint"
+    )
     assert same == said
-    assert (greeting["kind"], greeting["for_queue"], greeting["customer_name"]) == ("greeting", "", "Annegret Sommerfeld")
+    assert (greeting["kind"], greeting["for_queue"], greeting["customer_name"]) == (
+        "greeting",
+        "",
+        "Annegret Sommerfeld",
+    )
     assert 1 <= greeting["seconds"] <= 5
     status, sound = await sound_of(ben, greeting["id"])
     assert status == 200
