@@ -20,6 +20,10 @@ UNMEASURED = -1
 """Seconds of a message whose caller hung up; its file tells."""
 
 
+class OfficeUnable(Exception):
+    """What the office needs for its answer does not work just now; the reason is known, and no fault of ours."""
+
+
 class CallerGone(Exception):
     """The caller hung up; the flow is over."""
 

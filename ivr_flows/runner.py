@@ -12,7 +12,7 @@ import structlog
 from ivr_flows import engine
 from ivr_flows.checkpoint import checkpoint, resume
 from ivr_flows.phrases import Phrase
-from ivr_flows.ports import Caller, CallerGone, CallFacts, CallHttp, Office, Recognition, Route
+from ivr_flows.ports import Caller, CallerGone, CallFacts, CallHttp, Office, OfficeUnable, Recognition, Route
 from ivr_flows.schema import Flow
 from ivr_flows.state import (
     Answer,
@@ -284,6 +284,9 @@ class _Shell:
         except TimeoutError:
             log.warning("flow_office_slow", **self._where(question), seconds=seconds)
             return Failed("the office took too long")
+        except OfficeUnable as unable:
+            log.warning("flow_office_unable", **self._where(question), why=str(unable))
+            return Failed("the office is unable")
         except Exception as broken:
             if any(not one.repr for one in fields(question)):
                 # What was asked may be a PIN or an IBAN, and the message of a fault may quote it (a database's does).

@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+import httpx
 import structlog
 
 from crm_bridge.bridge import Bridge
+from crm_bridge.database import DatabaseError
 from crm_bridge.matching import Proof, match_proven
 from crm_bridge.numbers import NumberStatus
 from crm_bridge.pins import Pins
-from crm_bridge.ports import Card, CrmUnavailable, InvoiceLine, Match, OrderLine
+from crm_bridge.ports import Card, CrmError, CrmUnavailable, InvoiceLine, Match, OrderLine
 from crm_bridge.requests import NewRequest, Requests
 from ivr_flows import ports
 from ivr_flows.opening import Hours, opening
-from ivr_flows.ports import Finding, Level, Question, Recognition, Standing, Value
+from ivr_flows.ports import Finding, Level, OfficeUnable, Question, Recognition, Standing, Value
 from telephony.reception.callbacks import CallBacks, QueueView, Wanted
 from telephony.reception.messages import Left, Messages, Recipient
 from telephony.reception.switches import Switches
 from telephony.reception.waits import Waits
-from telephony.reception.web_calls import WebCalls
+from telephony.reception.web_calls import NotAllowed, WebCalls
 from telephony.settings import Levels
 
 log = structlog.get_logger(__name__)
@@ -110,7 +112,11 @@ class FrontOffice:
 
     async def answer(self, standing: Standing, question: Question) -> Finding:
         """See ``ivr_flows.ports.Office``."""
-        return await self._answers[type(question)](standing, question)
+        try:
+            return await self._answers[type(question)](standing, question)
+        except (CrmError, DatabaseError) as failed:
+            # Without the message: a database's quotes what was to be stored.
+            raise OfficeUnable(type(failed).__name__) from None
 
     # --- who calls ------------------------------------------------------------------------------------------------
 
@@ -264,7 +270,10 @@ class FrontOffice:
 
     async def _call_http(self, standing: Standing, question: ports.CallHttp) -> Finding:
         conversation = standing.facts.conversation
-        return await self._web.call(question, conversation, f"{conversation}/{standing.node}")
+        try:
+            return await self._web.call(question, conversation, f"{conversation}/{standing.node}")
+        except (NotAllowed, httpx.HTTPError, ValueError) as failed:
+            raise OfficeUnable(f"the web service: {failed or type(failed).__name__}"[:200]) from None
 
 
 _UNKNOWN: Mapping[str, str] = {"shared": "shared", "withheld": "withheld"}

@@ -62,6 +62,7 @@ class Messages:
         """Take a message in; False when there is nothing in it. The same place again changes nothing."""
         seconds = left.seconds if left.seconds >= 0 else _seconds(self._folder / f"{left.place}{SUFFIX}")
         if seconds < 1:
+            (self._folder / f"{left.place}{SUFFIX}").unlink(missing_ok=True)
             return False
         row = VoiceMessage(
             id=left.place.rpartition("/")[2],

@@ -39,7 +39,7 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CRM_SECRET = "between the two of us"
 SLOW = PhoneScript(answer_after=30.0, talk=0.3)
 SOUNDS = Path(tempfile.gettempdir()) / f"callfloor-test-sounds-{os.getuid()}"
-"""Rendered prompts of all tests: a flow that speaks numbers has more than a hundred, and each is kept by its content."""
+"""Rendered prompts of all tests, by their content: a flow that speaks numbers has more than a hundred."""
 REAL_KEYS: DtmfWay = "rtp" if raw_rtp_allowed() else "info"
 """Keys as telephones send them (RFC 4733), where this machine lets SIPp do so."""
 FLOW = """

@@ -56,7 +56,7 @@ def rows(house: House, query: str = ROWS) -> list[tuple[Any, ...]]:
 
 
 async def test_a_promise_keeps_the_place_and_is_kept_once(furnish: Furnish) -> None:
-    house, customers = await opened(furnish, PhoneScript(answer_after=0.3, talk=1.5))
+    house, customers = await opened(furnish, PhoneScript(answer_after=0.3, talk=8.0))
     anna, sue = await house.at_work("anna", "sue")
     await anna.be("paused", "lunch")
     phone = await house.phone("phone1", PhoneScript(answer_after=0.1, talk=0.5))

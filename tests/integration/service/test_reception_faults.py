@@ -122,11 +122,11 @@ async def test_who_was_cut_off_has_the_old_place_back_and_nothing_proven(
     # In the flow: she is where she was, and has to prove herself anew.
     await house.call("+493023125502", keys=(NUMBER,), hang_up_after=2.5)
     await eventually(lambda: passed(sue, "choose", "gave_up"), "the caller who gave up")
-    back = house.call("+493023125502", keys=insistent("2", 1.0))
+    back = house.call("+493023125502", keys=(Keys(1.5, "2"), Keys(1.5, "2")), hang_up_after=4.0)
     pop = await seen_of(anna, "+493023125502")
     assert pop["path"] == ["hello", "ask", "orders", "choose", "bills", "refused", "away"]
     assert pop["level"] == "none"
-    back.cancel()
+    await back
     await sue.until(waiting(0), "the queue to be empty")
 
     # In the middle of a talk: the same agent is tried first.

@@ -55,7 +55,8 @@ async def test_a_call_stays_on_its_version_and_the_next_one_gets_the_new_one(fur
     assert await publish("two") == (0, "shop version 2 is live\n")
     status, said = await publish("bad")
     assert status != 0
-    assert "nowhere" in said and "bad.yaml:9:" in said
+    assert "nowhere" in said
+    assert "bad.yaml:9:" in said
     await live("shop version 2")
     await house.kill()
     await house.serve()
