@@ -136,7 +136,8 @@ def synthesiser(settings: Settings) -> Espeak:
 
 def prompt_library(settings: Settings, render: Render) -> PromptLibrary:
     """Where the flow's phrases are, and ``render`` for those that are missing."""
-    return PromptLibrary(settings.storage.folder / "prompts", render, Espeak().voice, settings.flows.prompts)
+    rendered = settings.flows.rendered or settings.storage.folder / "prompts"
+    return PromptLibrary(rendered, render, Espeak().voice, settings.flows.prompts)
 
 
 def voice_is_here(settings: Settings) -> bool:

@@ -378,6 +378,8 @@ class Flows(_Section):
     """The flow to run when none has been published; default: the shipped one."""
     prompts: Path | None = None
     """A folder with recorded prompts that stand in for rendered ones."""
+    rendered: Path | None = None
+    """Where rendered prompts are kept, by what they say; several Callfloors may share it. Default: in the storage."""
     constants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], str | int | bool] = {}
     """Constants that go before those in the flow files: what differs from office to office."""
     levels: Levels = Levels()

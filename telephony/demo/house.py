@@ -14,6 +14,7 @@ import yaml
 
 from ivr_flows import CUSTOMER_CARE, FLOWS
 from telephony.pbx.callers import free_udp_port
+from telephony.pbx.provision import cache_folder
 from telephony.settings import Settings, load
 
 SERVICE_LINE = "+493023125000"
@@ -103,6 +104,8 @@ def furnish(folder: Path, port: int | None) -> House:
         pbx=_quoted(folder / "pbx"),
         database=_quoted(f"sqlite+aiosqlite:///{folder / 'callfloor.db'}"),
         flow=_quoted(flow),
+        # Some hundred phrases: kept, so that only the first demo of all takes the time.
+        rendered=_quoted(cache_folder() / "prompts"),
         http=port if port is not None else _wanted_or_free(8080),
         ami=ports[0],
         agi=ports[1],
@@ -213,6 +216,7 @@ timeout = 2
 
 [flows]
 file = {flow}
+rendered = {rendered}
 constants = {{ erp = "http://127.0.0.1:{crm}/ivr" }}
 http_allow = ["http://127.0.0.1:{crm}/ivr/"]
 http_secret = {crm_secret}

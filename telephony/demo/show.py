@@ -35,7 +35,8 @@ from telephony.pbx.provision import provision
 from telephony.pbx.scenarios import PhoneScript
 from telephony.settings import Log
 
-READY_SECONDS = 30.0
+READY_SECONDS = 180.0
+"""The first start of all renders some hundred phrases."""
 SCENE_SECONDS = 90.0
 UNHURRIED_SECONDS = 150.0
 RECORDED_SECONDS = 5.0
@@ -61,7 +62,7 @@ async def show(folder: Path, *, once: bool, port: int | None) -> int:
             click.echo("  starting Asterisk")
             asterisk = await stack.enter_async_context(Asterisk(house.settings, image))
             await asterisk.wait_booted()
-            click.echo("  starting Callfloor")
+            click.echo("  starting Callfloor (the first time it renders its prompts, which takes up to a minute)")
             service = Service(house)
             stack.push_async_callback(service.stop)
             await service.start()

@@ -47,9 +47,14 @@ def image_folder(pbx: Pbx) -> Path:
     """Where the packaged Asterisk is, or will be."""
     if pbx.image is not None:
         return pbx.image.absolute()
+    return cache_folder() / f"asterisk-{recipe_digest()}"
+
+
+def cache_folder() -> Path:
+    """Callfloor's place in the user's cache (XDG Base Directory Specification)."""
     cache = os.environ.get("XDG_CACHE_HOME") or ""
     base = Path(cache) if cache.startswith("/") else Path.home() / ".cache"
-    return base / "callfloor" / f"asterisk-{recipe_digest()}"
+    return base / "callfloor"
 
 
 def provision(pbx: Pbx, progress: Progress) -> Image:

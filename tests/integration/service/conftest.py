@@ -78,6 +78,7 @@ retry_first = 0.2
 retry_cap = 0.5
 [flows]
 file = "{folder}/flow.yaml"
+rendered = "{sounds}"
 [log]
 format = "json"
 [[queues]]
@@ -368,6 +369,7 @@ async def furnish(start_asterisk: Callable[..., Awaitable[Asterisk]], tmp_path: 
             rtp_end=rtp + 400,
             sip=free_udp_port(),
             ring=ring,
+            sounds=SOUNDS,
             **{name: _free_tcp() for name in ("ws", "ami", "agi", "http")},
             **{name: free_udp_port() for name in ("phone1", "phone2")},
         )
@@ -378,7 +380,6 @@ async def furnish(start_asterisk: Callable[..., Awaitable[Asterisk]], tmp_path: 
             text = text.replace(f"{header}\n", f"{header}\n{lines}\n", 1) if header else f"{text}{lines}\n"
         tomllib.loads(text)
         SOUNDS.mkdir(mode=0o700, exist_ok=True)
-        (tmp_path / "prompts").symlink_to(SOUNDS)
         for name, content in {"flow.yaml": flow, **(files or {})}.items():
             (tmp_path / name).write_text(content)
         config = tmp_path / "callfloor.toml"
