@@ -46,7 +46,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 10001 callfloor \
  && useradd --uid 10001 --gid callfloor --home-dir /var/lib/callfloor --no-create-home --shell /usr/sbin/nologin callfloor \
- && install -d -o callfloor -g callfloor -m 0750 /var/lib/callfloor /var/lib/callfloor/prompts /etc/asterisk
+ && install -d -o callfloor -g callfloor -m 0750 /var/lib/callfloor \
+    /var/lib/callfloor/prompts /var/lib/callfloor/messages /etc/asterisk
 COPY --from=build /opt/callfloor /opt/callfloor
 COPY docker/callfloor.toml /etc/callfloor/callfloor.toml
 ENV PATH=/opt/callfloor/bin:$PATH \

@@ -131,6 +131,13 @@ def test_who_is_waited_for_exists_and_can_be_waited_for(name: str) -> None:
             assert SERVICES[other]["restart"] == "no"
 
 
+def test_voice_messages_are_recorded_where_callfloor_plays_them() -> None:
+    places = [
+        mount for name in ("asterisk", "callfloor") for mount in mounts(SERVICES[name]) if mount.source == "messages"
+    ]
+    assert [(place.target, place.writable) for place in places] == [("/var/lib/callfloor/messages", True)] * 2
+
+
 def test_asterisk_sees_the_configuration_and_the_prompts_where_they_are_written_and_changes_neither() -> None:
     written = {mount.source: mount for name in ("configuration", "callfloor") for mount in mounts(SERVICES[name])}
     seen = {mount.source: mount for mount in mounts(SERVICES["asterisk"])}
