@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -46,6 +47,17 @@ _NO_ENTRY = ("08", "28", "3D", "53", "57P")
 """PostgreSQL's SQLSTATEs: connection, log-in, no such database, no resources left, shutting down."""
 
 
+UNFIT = "\ufffd"
+"""Stands in for a character that cannot be kept."""
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text as every database takes it: PostgreSQL has no NUL, and a lone surrogate (a byte that was no UTF-8 when
+    it reached us) is no text to either."""
+    return _NOT_STORABLE.sub(UNFIT, text)
+
+
 Question = tuple[Select[Any], Mapping[str, object]]
 """A select and the values of its parameters."""
 
@@ -56,6 +68,7 @@ class DatabaseError(Exception):
     DatabaseError
     ├── DatabaseUrlInvalid     the setting cannot be used
     ├── DatabaseUnreachable    no server, no such database, no permission, no disk
+    ├── DatabaseMissing        there is none, and it was not to be made
     ├── DatabaseNotMigrated    its tables are not those of this version
     └── DatabaseBusy           somebody else kept the write lock for too long; try again
     """
@@ -67,6 +80,10 @@ class DatabaseUrlInvalid(DatabaseError):
 
 class DatabaseUnreachable(DatabaseError):
     """The database cannot be opened now."""
+
+
+class DatabaseMissing(DatabaseError):
+    """There is no database file yet."""
 
 
 class DatabaseNotMigrated(DatabaseError):
@@ -82,12 +99,20 @@ class Database:
 
     ``busy_seconds``: how long a writer waits for another process's write lock.
     ``foreign_keys``: whether SQLite keeps them; only a migration, which copies tables, wants them off.
+    ``create``: whether a SQLite file that is not there is made; who only wants to read says no.
 
-    Raises ``DatabaseUrlInvalid`` for a URL that cannot be used, ``DatabaseUnreachable`` if the folder cannot be made.
+    Raises ``DatabaseUrlInvalid`` for a URL that cannot be used, ``DatabaseUnreachable`` if the folder cannot be made,
+    ``DatabaseMissing``.
     """
 
     def __init__(
-        self, url: str | URL, *, busy_seconds: float = 10.0, pool_size: int = 5, foreign_keys: bool = True
+        self,
+        url: str | URL,
+        *,
+        busy_seconds: float = 10.0,
+        pool_size: int = 5,
+        foreign_keys: bool = True,
+        create: bool = True,
     ) -> None:
         self.url = _understood(url)
         self.busy_seconds = busy_seconds
@@ -99,6 +124,11 @@ class Database:
         self._opened: list[aiosqlite.Connection] = []
         if self.is_sqlite:
             path = self._sqlite_path()
+            if not create and not path.exists():
+                raise DatabaseMissing(
+                    f"there is no database at {path.absolute()}; make one with: callfloor db upgrade, "
+                    "or name the office's own settings with --config"
+                )
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as failed:

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import and_, func, or_, select, update
 from sqlmodel import select as select_model
 
-from crm_bridge.database import Database, DatabaseError, announce
+from crm_bridge.database import Database, DatabaseError, announce, storable
 from crm_bridge.ports import CallReport, CrmAdapter, CrmError, CrmRefused, CrmUnavailable
 from crm_bridge.tables import OutboxRow, table_of
 
@@ -196,7 +196,7 @@ class OutboxWorker:
         self._hold_until = 0.0
 
     async def run(self) -> None:
-        """Deliver for ever; ends by cancellation. A database that is locked or gone delays, too."""
+        """Deliver for ever; ends by cancellation alone. A database that is locked or gone delays, as does any fault."""
         news = self._database.signal(OUTBOX_TOPIC)
         while True:
             news.clear()
@@ -205,6 +205,10 @@ class OutboxWorker:
                 delay = await self.idle_for()
             except DatabaseError as failed:
                 log.warning("outbox_database_failed", error=str(failed))
+                delay = self._poll_seconds
+            except Exception:
+                # The last fence: one row that nobody foresaw must not keep back all the others, or end the service.
+                log.exception("outbox_turn_failed")
                 delay = self._poll_seconds
             if delay > 0:
                 with suppress(TimeoutError):
@@ -221,7 +225,11 @@ class OutboxWorker:
         if self._clock() < self._hold_until or not await self._due():
             return 0
         claims = await self._claim(1 if self._failures else self._batch)
-        await asyncio.gather(*(self._deliver(claim) for claim in claims))
+        ends = await asyncio.gather(*(self._deliver(claim) for claim in claims), return_exceptions=True)
+        # Only now: while one row fails, none of the others is left behind in mid-delivery.
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
         return len(claims)
 
     async def idle_for(self) -> float:
@@ -309,7 +317,22 @@ class OutboxWorker:
         )
 
     async def _note(self, claim: _Claim, values: dict[str, Any], *, late: bool) -> None:
-        """Write a result. ``late``: it holds even when the claim ran out and somebody else has the row."""
+        """Write a result. ``late``: it holds even when the claim ran out and somebody else has the row.
+
+        One that the database will not take leaves a dead letter: people see it, and waiting would not mend it.
+        """
+        try:
+            await self._write(claim, values, late=late)
+        except DatabaseError:
+            raise
+        except Exception as refused:
+            kind = type(refused).__name__
+            log.error("outbox_result_refused", outbox=claim.id, conversation=claim.conversation, error=kind)
+            why = f"the database does not take what became of this delivery ({kind}); look at the CRM, then retry"
+            await self._write(claim, {"state": DEAD, "last_error": why}, late=late)
+
+    async def _write(self, claim: _Claim, values: dict[str, Any], *, late: bool) -> None:
+        values = {key: storable(value) if isinstance(value, str) else value for key, value in values.items()}
         ours = _ROW.state != DONE if late else and_(_ROW.state == CLAIMED, _ROW.claimed_until == claim.until)
         change = update(_TABLE).where(_ROW.id == claim.id, ours).values(claimed_until=None, **values)
         async with self._database.connection() as connection:

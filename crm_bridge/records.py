@@ -3,6 +3,9 @@
 Conversations and stints come in batches (``write_records``), as whole rows that replace what was there: the tracker
 knows the whole truth of a conversation each time. A wrap-up is one transaction with the CRM's outbox row
 (``save_wrap_up``): either both are there or neither is.
+
+Texts are cleaned here (``database.storable``): they come from callers and CRMs, and one stray byte must not keep a
+conversation out of the records.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import select as select_model
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from crm_bridge.database import Database, announce
+from crm_bridge.database import Database, announce, storable
 from crm_bridge.numbers import format_number
 from crm_bridge.outbox import OUTBOX_TOPIC, WAITING
 from crm_bridge.ports import CallReport
@@ -133,7 +136,7 @@ async def write_records(
     kind = database.is_sqlite
     await database.write_rows(
         [
-            (_UPSERT[kind, Conversation], [{**_row(record), "path": list(record.path)} for record in conversations]),
+            (_UPSERT[kind, Conversation], [_row(record) for record in conversations]),
             (_UPSERT[kind, Talk], [_row(talk) for talk in talks]),
         ]
     )
@@ -148,6 +151,7 @@ async def save_wrap_up(
     Raises ``AlreadyWrappedUp`` for another code, ``ValueError`` for a note above ``MAX_NOTE``, ``DatabaseError``.
     """
     _check_note(report.note)
+    report = replace(report, note=storable(report.note))
     async with database.transaction() as session:
         put = (
             _insert(database, _WRAP_UP)
@@ -296,7 +300,7 @@ async def _enqueue(
         "adapter": adapter,
         "conversation_id": report.conversation,
         "kind": kind,
-        "payload": asdict(report),
+        "payload": {name: _clean(value) for name, value in asdict(report).items()},
         "state": WAITING,
         "attempts": 0,
         "next_at": at,
@@ -312,7 +316,13 @@ async def _enqueue(
 
 def _row(record: ConversationRecord | TalkRecord) -> dict[str, Any]:
     # Not asdict: it copies every value, and costs more than the write.
-    return {name: getattr(record, name) for name in record.__slots__}
+    return {name: _clean(getattr(record, name)) for name in record.__slots__}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    return [storable(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _check_note(note: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -28,15 +29,19 @@ from crm_bridge.outbox import OutboxWorker, RetryPolicy
 from crm_bridge.ports import CrmAdapter
 from ivr_flows import CUSTOMER_CARE, schema
 from ivr_flows.checks import check_flow
-from ivr_flows.prompts import Espeak, PromptLibrary
+from ivr_flows.prompts import Espeak, PromptLibrary, Render
 from ivr_flows.schema import Flow, FlowError
 from telephony import migrations
 from telephony.agi.reception import Reception
 from telephony.agi.server import AgiServer
 from telephony.ami.client import AmiClient
+from telephony.ami.errors import AmiError, Misconfigured
+from telephony.ami.probe import linked
+from telephony.conversations.aftermath import Aftermath, aftermath
 from telephony.conversations.events import Happening
 from telephony.conversations.journal import Journal
 from telephony.conversations.watch import Watch
+from telephony.desk.chores import going_on
 from telephony.desk.lobby import Lobby
 from telephony.desk.office import LiveOffice
 from telephony.desk.pops import Pops
@@ -61,6 +66,8 @@ SWITCH_SECONDS = 0.0005
 """How long a look-up or a batch of records may keep the interpreter from the loop; a tenth of Python's default."""
 CRM_CHECK_SECONDS = 10.0
 ACTION_SECONDS = 5.0
+LOG_IN_SECONDS = 3.0
+"""How long a start waits for Asterisk's word on our log-in."""
 
 
 def ami_secret(settings: Settings) -> str:
@@ -68,6 +75,13 @@ def ami_secret(settings: Settings) -> str:
     if settings.ami.secret is not None:
         return settings.ami.secret.get_secret_value()
     return load_or_make(settings).ami
+
+
+def agi_secret(settings: Settings) -> str:
+    """What the dialplan says to our FastAGI server; empty when nothing is asked of an Asterisk of one's own."""
+    if settings.agi.secret is not None:
+        return settings.agi.secret.get_secret_value()
+    return load_or_make(settings).agi if settings.pbx.managed else ""
 
 
 def queue_rules(settings: Settings) -> list[QueueRules]:
@@ -102,6 +116,16 @@ def synthesiser(settings: Settings) -> Espeak:
     return Espeak(command=tuple(image.command("espeak-ng")), environment=dict(image.env))
 
 
+def prompt_library(settings: Settings, render: Render) -> PromptLibrary:
+    """Where the flow's phrases are, and ``render`` for those that are missing."""
+    return PromptLibrary(settings.storage.folder / "prompts", render, Espeak().voice, settings.flows.prompts)
+
+
+def voice_is_here(settings: Settings) -> bool:
+    """Whether ``synthesiser`` would have to fetch nothing."""
+    return not settings.pbx.managed or settings.pbx.asterisk is not None or image_folder(settings.pbx).is_dir()
+
+
 def packaged_image(settings: Settings) -> Image | None:
     """The packaged Asterisk's files, brought here if the settings ask for them."""
     if not settings.pbx.managed or settings.pbx.asterisk is not None:
@@ -116,20 +140,27 @@ def make_adapter(
     """The CRM that the settings name."""
     crm = settings.crm.adapter
     if isinstance(crm, WebhookCrm):
-        secret = crm.secret.get_secret_value()
-        return WebhookAdapter(http, url=crm.url, secret=secret, timeout=crm.timeout, clock=clock)
-    return EmbeddedAdapter(database)
+        return _webhook(crm, http, clock)
+    return EmbeddedAdapter(database, language=settings.office.language)
+
+
+def _webhook(crm: WebhookCrm, http: httpx.AsyncClient, clock: Callable[[], float]) -> WebhookAdapter:
+    return WebhookAdapter(http, url=crm.url, secret=crm.secret.get_secret_value(), timeout=crm.timeout, clock=clock)
 
 
 @contextlib.asynccontextmanager
 async def crm_adapter(settings: Settings) -> AsyncIterator[CrmAdapter]:
-    """The CRM alone, for those who only want to ask it something."""
-    database = Database(settings.storage.url)
-    async with httpx.AsyncClient(follow_redirects=False) as http:
-        try:
-            yield make_adapter(settings, database, http, time.time)
-        finally:
-            await database.close()
+    """The CRM alone, for those who only want to ask it something. Raises ``DatabaseError``; makes no database."""
+    crm = settings.crm.adapter
+    if isinstance(crm, WebhookCrm):
+        async with httpx.AsyncClient(follow_redirects=False) as http:
+            yield _webhook(crm, http, time.time)
+        return
+    database = Database(settings.storage.url, create=False)
+    try:
+        yield EmbeddedAdapter(database, language=settings.office.language)
+    finally:
+        await database.close()
 
 
 def calm_garbage_collector() -> None:
@@ -141,6 +172,14 @@ def calm_garbage_collector() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     sys.setswitchinterval(SWITCH_SECONDS)
+
+
+def raise_file_limit() -> None:
+    """Let this process have as many files and connections as the system allows it: the usual limit is a low one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Not every system takes its own "no limit" for an answer.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class App:
@@ -172,7 +211,9 @@ class App:
             clock=clock,
             observe=self.bridge.observe,
         )
-        self.records = Records(self.database, settings, self.adapter.name, self._login_at)
+        journal, folder = settings.journal, settings.storage.folder / "journal"
+        self.journal = Journal(folder, journal.file_bytes, journal.files) if journal.enabled else None
+        self.records = Records(self.database, settings, self.adapter.name, self._login_at, self.journal)
         phones = [f"PJSIP/{phone.name}" for phone in settings.phones]
         self.keeper = Keeper(self.floor, self._act, phones)
         self.office = LiveOffice(
@@ -186,10 +227,8 @@ class App:
             accounts=self.accounts,
             clock=clock,
             why_down=lambda: self.ami.state.reason,
-        )
-        journal = settings.journal
-        self.journal = (
-            Journal(settings.storage.folder / "journal", journal.file_bytes, journal.files) if journal.enabled else None
+            recorded=lambda: self.watch.recorded,
+            aftermath=partial(aftermath, folder) if journal.enabled else Aftermath,
         )
         self.watch = Watch(
             journal=self.journal,
@@ -207,10 +246,9 @@ class App:
         )
         self.desk = DeskServer(settings, self.accounts, self.office, self.board, self.registry, clock=clock)
         self.flow = load_flow(settings)
-        espeak = synthesiser(settings)
-        self.prompts = PromptLibrary(settings.storage.folder / "prompts", espeak, espeak.voice, settings.flows.prompts)
+        self.prompts = prompt_library(settings, synthesiser(settings))
         self.reception = Reception(lambda: self.flow, self.prompts.sound, self.bridge, self.office)
-        self.agi = AgiServer(settings.agi, self.reception.welcome)
+        self.agi = AgiServer(settings.agi, self.reception.welcome, secret=agi_secret(settings))
         self._tasks: list[asyncio.Task[None]] = []
         self._figures()
 
@@ -221,6 +259,7 @@ class App:
 
         Raises the error of the part that cannot start (settings, database, flow, prompts, ports); see ``cli.ERRORS``.
         """
+        raise_file_limit()
         app = cls(settings)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(app.accounts.close)
@@ -228,6 +267,8 @@ class App:
             stack.push_async_callback(app.http.aclose)
             stack.push_async_callback(app.bridge.close)
             await migrations.upgrade(app.database)
+            # Before the prompts: rendering takes a while, and what people must mend is said at once.
+            await app._not_turned_away()
             await app.prompts.prepare(app.flow)
             await app.office.begin()
             stack.push_async_callback(app._end)
@@ -245,14 +286,28 @@ class App:
         for task in done:
             task.result()
 
+    async def _not_turned_away(self) -> None:
+        """Raises ``Misconfigured`` when Asterisk does not let us in. One that is down is no reason not to start."""
+        try:
+            async with linked(self.settings.ami, ami_secret(self.settings), LOG_IN_SECONDS):
+                pass
+        except Misconfigured:
+            raise
+        except (AmiError, TimeoutError) as down:
+            log.info("ami_not_there_yet", why=str(down))
+
     def _begin(self) -> None:
-        self._start("records", self.records.run())
-        self._start("membership", self.keeper.run())
-        self._start("watch", self.watch.run(self.ami))
-        self._start("journal", self.watch.flush_journal())
-        self._start("outbox", self.worker.run())
-        self._start("lamps", self._lamps())
-        self._start("crm check", self._check_crm())
+        for name, work in (
+            ("records", self.records.run),
+            ("membership", self.keeper.run),
+            ("watch", partial(self.watch.run, self.ami)),
+            ("journal", self.watch.flush_journal),
+            ("outbox", self.worker.run),
+            ("lamps", self._lamps),
+            ("crm check", self._check_crm),
+        ):
+            self._start(name, going_on(name, work))
+        # The one part whose failure is for people to mend (``Misconfigured``), and ends the service at its start.
         self._start("ami", self.ami.run(fail_fast=True))
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:

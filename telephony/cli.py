@@ -11,11 +11,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import structlog
 
 from crm_bridge.database import Database, DatabaseError
 from ivr_flows.checks import check
@@ -52,6 +53,8 @@ ERRORS = (
 """What a person can mend: the text of each is fit to be shown."""
 
 JOURNAL_BEGINS = (b"@", b"Asterisk Call Manager/", b"Event: ", b"Response: ")
+
+log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 CONFIG = "callfloor.config"
@@ -93,7 +96,11 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with App.started(settings) as app:
         shown = settings.http.public_url or f"http://{settings.http.host}:{app.desk.port}"
-        click.echo(f"callfloor: the desk is at {shown}")
+        # For people; who collects what we print gets lines of one kind.
+        if sys.stdout.isatty():
+            click.echo(f"callfloor: the desk is at {shown}")
+        else:
+            log.info("service_up", desk=shown)
         failing = asyncio.create_task(app.wait(), name="parts")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +119,8 @@ def demo(once: bool, folder: Path, port: int | None) -> None:
     """Bring up an Asterisk, a sample office and the service, and place real calls."""
     from telephony.demo.show import show  # the only command that needs it
 
+    # Who starts us in the background may have us ignore Ctrl-C; what brings all this up must be able to be ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(_run(show(folder, once=once, port=port)))
 
 
@@ -121,8 +130,14 @@ def demo(once: bool, folder: Path, port: int | None) -> None:
 def replay(file: Path, as_json: bool) -> None:
     """Rebuild the conversations of a journal FILE (or of a folder of them)."""
     _must_be_journal(file)
+    empty = True
     for history in replay_journal(file):
+        if empty and not as_json:
+            click.echo(_row(name for name, _ in REPLAYED))
+        empty = False
         click.echo(json.dumps(history.as_dict(), ensure_ascii=False) if as_json else _line(history))
+    if empty:
+        click.echo(f"{file}: no conversation in it", err=True)
 
 
 def _must_be_journal(file: Path) -> None:
@@ -137,15 +152,35 @@ def _must_be_journal(file: Path) -> None:
 
 def _line(history: History) -> str:
     """One conversation on one line; numbers are cut short, the whole of them is in ``--json``."""
-    number = logs.shorten(history.number) or "withheld"
+    hidden = history.withheld or not history.number
     agents = ", ".join(
         f"{talk.interface} {talk.talked:.0f}s" + (f" (held {talk.held:.0f}s)" if talk.holds else "")
         for talk in history.talks
     )
     stints = ", ".join(f"{stint.queue} {stint.end or 'waiting'} {stint.waited:.0f}s" for stint in history.stints)
     moved = ", ".join(f"{one.kind} by {one.by} to {one.to}" for one in history.transfers)
-    parts = [history.conversation, number, history.outcome, stints, agents, moved, ">".join(history.path)]
-    return "  ".join(_printable(part) for part in parts if part)
+    caller = "withheld" if hidden else logs.shorten(history.number)
+    known = (caller, history.customer, history.certainty)
+    return _row((history.conversation, *known, history.outcome, stints, agents, moved, ">".join(history.path)))
+
+
+REPLAYED = (
+    ("conversation", 20),
+    ("caller", 9),
+    ("customer", 12),
+    ("certainty", 9),
+    ("outcome", 9),
+    ("queues", 20),
+    ("agents", 16),
+    ("transfers", 9),
+    ("IVR path", 0),
+)
+"""The table of a replay: each column and its width, which longer words overrun. All of it is never held at once."""
+
+
+def _row(cells: Iterable[str]) -> str:
+    padded = (_printable(cell or "-").ljust(width) for cell, (_, width) in zip(cells, REPLAYED, strict=True))
+    return "  ".join(padded).rstrip()
 
 
 def _printable(text: str) -> str:
@@ -164,12 +199,21 @@ def flow() -> None:
 def flow_check(context: click.Context, file: Path) -> None:
     """Prove that a flow FILE is sound; names every fault with line and column."""
     settings = settings_of(context)
+    _must_be_file(file)
     problems = check(file, {queue.name for queue in settings.queues})
     for problem in problems:
         click.echo(str(problem), err=True)
     if problems:
         sys.exit(2)
     click.echo(f"{file}: sound")
+
+
+def _must_be_file(file: Path) -> None:
+    """The flow's own words for these would point to the settings, where this file does not come from."""
+    if file.is_dir():
+        raise click.ClickException(f"{file}: is a folder; name the flow's file in it")
+    if not file.exists():
+        raise click.ClickException(f"{file}: no such file; name a flow's file")
 
 
 @cli.command()
@@ -211,7 +255,14 @@ def user() -> None:
 @click.option("--language", type=click.Choice(["de", "en"]), default="de", show_default=True)
 @click.option("--phone", help="The phone (PJSIP endpoint) this person sits at.")
 @click.option("--queue", "queues", multiple=True, help="NAME or NAME:PENALTY; may be given again.")
-@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, envvar=NEW_PERSON_VARIABLE)
+@click.option(
+    "--password",
+    prompt=True,
+    hide_input=True,
+    confirmation_prompt=True,
+    envvar=NEW_PERSON_VARIABLE,
+    help="Better left out: it is asked for then, or taken from CALLFLOOR_NEW_PASSWORD, for scripts.",
+)
 @click.pass_context
 def user_add(
     context: click.Context,
@@ -223,18 +274,20 @@ def user_add(
     queues: tuple[str, ...],
     password: str,
 ) -> None:
-    """Add a person."""
+    """Add a person; the first one makes the database."""
     settings = settings_of(context)
     memberships = [_membership(settings, text) for text in queues]
     if phone is not None:
         _check_phone(settings, phone)
 
-    async def add() -> None:
-        async with _accounts(settings) as accounts:
+    async def add() -> list[str]:
+        async with _accounts(settings, create=True) as accounts:
             await accounts.create(login, name, password, role, language, phone=phone, queues=memberships)
+            return await _others_at(accounts, phone, login)
 
-    _run(add())
+    others = _run(add())
     click.echo(f"{login} may log in; a running service knows the new person at the first log-in")
+    _say_shared(phone, others)
 
 
 @user.command("list")
@@ -244,8 +297,11 @@ def user_list(context: click.Context) -> None:
     settings = settings_of(context)
 
     async def people() -> None:
-        async with _accounts(settings) as accounts:
-            for one in await accounts.list():
+        async with _accounts(settings, upgrade=False) as accounts:
+            everybody = await accounts.list()
+            if not everybody:
+                click.echo("nobody may log in yet; add somebody with: callfloor user add LOGIN --name NAME", err=True)
+            for one in everybody:
                 queues = ",".join(f"{entry.queue}:{entry.penalty}" for entry in one.queues)
                 state = "" if one.active else "  closed"
                 click.echo(
@@ -262,7 +318,11 @@ def user_list(context: click.Context) -> None:
 @click.option("--language", type=click.Choice(["de", "en"]))
 @click.option("--phone", help="The phone this person sits at; empty for none.")
 @click.option("--queue", "queues", multiple=True, help="NAME or NAME:PENALTY; these replace the present ones.")
-@click.option("--password", is_flag=True, help="Ask for a new password; it ends the person's sessions.")
+@click.option(
+    "--password",
+    is_flag=True,
+    help="Ask for a new password (or take it from CALLFLOOR_NEW_PASSWORD); it ends the person's sessions.",
+)
 @click.pass_context
 def user_change(
     context: click.Context,
@@ -281,7 +341,7 @@ def user_change(
     memberships = [_membership(settings, text) for text in queues] if queues else None
     new = _new_password() if password else None
 
-    async def change() -> None:
+    async def change() -> list[str]:
         async with _accounts(settings) as accounts:
             await accounts.update(
                 login,
@@ -293,9 +353,23 @@ def user_change(
                 no_phone=phone == "",
                 queues=memberships,
             )
+            return await _others_at(accounts, phone, login)
 
-    _run(change())
+    others = _run(change())
     click.echo(f"{login} is changed; a running service knows it at the person's next log-in")
+    _say_shared(phone, others)
+
+
+async def _others_at(accounts: Accounts, phone: str | None, login: str) -> list[str]:
+    return [
+        one.login for one in await accounts.list() if phone and one.phone == phone and one.login != login and one.active
+    ]
+
+
+def _say_shared(phone: str | None, others: list[str]) -> None:
+    """Two people may share a phone, in shifts. Who did not mean that is told."""
+    if others:
+        click.echo(f"{phone} is also the phone of {', '.join(others)}: the last of them to sign in has it")
 
 
 def _new_password() -> str:
@@ -336,11 +410,15 @@ def _membership(settings: Settings, text: str) -> Membership:
 
 
 @contextlib.asynccontextmanager
-async def _accounts(settings: Settings) -> Any:
-    await migrations.upgrade(settings.storage.url)
-    database = Database(settings.storage.url)
+async def _accounts(settings: Settings, *, create: bool = False, upgrade: bool = True) -> AsyncIterator[Accounts]:
+    """The accounts. Only who adds the first person makes a database, and who only reads does not touch its tables."""
+    database = Database(settings.storage.url, create=create)
     accounts = Accounts(database)
     try:
+        if upgrade:
+            await migrations.upgrade(database)
+        else:
+            await migrations.require_current(database)
         yield accounts
     finally:
         accounts.close()
@@ -353,9 +431,13 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 @contextlib.contextmanager
 def shown_plainly() -> Iterator[None]:
-    """Turn what people can mend into one line and status 2."""
+    """Turn what people can mend into one line, or one for each fault of the settings, and status 2."""
     try:
         yield
+    except SettingsError as wrong:
+        for fault in str(wrong).splitlines():
+            _complain(fault)
+        sys.exit(2)
     except ERRORS as wrong:
         _complain(str(wrong))
         sys.exit(2)

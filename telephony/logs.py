@@ -2,6 +2,9 @@
 
 A full phone number or a secret has no place in a log; whoever logs a number logs its masked form. As a net under that
 rule every string that looks like a long number is cut short here, too.
+
+Libraries know no such rule, and they repeat themselves: what they log becomes an event of ours that says which library
+said what kind of thing where, without the values in it (they may be a stranger's bytes), and seldom twice.
 """
 
 from __future__ import annotations
@@ -9,7 +12,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+import traceback
+from collections.abc import Callable, Hashable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,7 +26,16 @@ _NUMBER = re.compile(r"\+?\d{9,15}(?![\d.])|\+\d[\d ()/-]{7,24}\d")
 _IN_URL = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@")
 """The password in an address."""
 _SECRET = re.compile(r"secret|password|token|authorization|cookie", re.IGNORECASE)
+THIN_SECONDS = 60.0
+THINGS_KNOWN = 256
+FRAMES_SHOWN = 4
+_PLACES = re.compile(r"%(?:\(\w+\))?[-+ #0-9.*]*[a-zA-Z]")
+"""Where a value goes in a message."""
+_WORDS = re.compile(r"(?:[\w .,:;…/-]|\(\)){0,120}")
+"""What stands before the first value that a library has written into its message by itself."""
 _IDS = frozenset({"conversation", "uniqueid", "linkedid", "folded", "action_id", "at", "pid", "epoch", "timestamp"})
+
+_log = structlog.get_logger(__name__)
 
 
 def configure(settings: Log) -> None:
@@ -40,16 +55,52 @@ def configure(settings: Log) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    libraries = logging.StreamHandler(sys.stderr)
-    libraries.setFormatter(_Masked("%(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(handlers=[libraries], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[Libraries()], level=logging.WARNING, force=True)
 
 
-class _Masked(logging.Formatter):
-    """What libraries log, tracebacks included, with the same net under it."""
+class Thinner:
+    """Keeps what happens over and over from filling the log: each thing at once, then at most once in ``seconds``."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return shorten(super().format(record))
+    def __init__(self, seconds: float = THIN_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._known: dict[Hashable, tuple[float, int]] = {}
+        """When each thing was said last, and how often it was not said since."""
+
+    def left_out(self, thing: Hashable) -> int | None:
+        """None when it is to be left out; else it may be said, and was left out so many times before."""
+        now = self._clock()
+        last, count = self._known.get(thing, (-self._seconds, 0))
+        if now - last < self._seconds:
+            self._known[thing] = (last, count + 1)
+            return None
+        self._known.pop(thing, None)
+        self._known[thing] = (now, 0)
+        if len(self._known) > THINGS_KNOWN:
+            del self._known[next(iter(self._known))]
+        return count
+
+
+class Libraries(logging.Handler):
+    """What libraries log, as events of ours."""
+
+    def __init__(self, thinner: Thinner | None = None) -> None:
+        super().__init__()
+        self._thinner = thinner or Thinner()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = _PLACES.sub("…", record.msg) if isinstance(record.msg, str) else ""
+        fields: dict[str, Any] = {"library": record.name, "said": _WORDS.match(said)[0].strip()}  # type: ignore[index]
+        kind, error, trace = record.exc_info or (None, None, None)
+        if kind is not None:
+            fields["error"] = kind.__name__
+            fields["reason"] = getattr(error, "strerror", None) or ""
+            frames = traceback.extract_tb(trace)[-FRAMES_SHOWN:]
+            fields["at"] = " > ".join(f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames)
+        left_out = self._thinner.left_out(tuple(fields.values()))
+        if left_out is not None:
+            say = _log.error if record.levelno >= logging.ERROR else _log.warning
+            say("library_complains", **fields, left_out=left_out)
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

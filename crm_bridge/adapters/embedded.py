@@ -77,12 +77,20 @@ _ACTIVITIES = (
 )
 
 
-class EmbeddedAdapter:
-    """Customers in our own tables. ``now``: the clock that stamps ``Card.fetched_at``."""
+_MISSED = {"de": "verpasst nach {}", "en": "missed after {}"}
+_UNSEEN = {"de": "ohne Verbindung zu Callfloor beendet", "en": "ended while Callfloor was not connected"}
 
-    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
+
+class EmbeddedAdapter:
+    """Customers in our own tables. ``now``: the clock that stamps ``Card.fetched_at``.
+
+    ``language``: the office's (``de`` or ``en``). What is written about a call is data and stays as it was written.
+    """
+
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time, language: str = "de") -> None:
         self._database = database
         self._now = now
+        self._language = language
 
     @property
     def name(self) -> str:
@@ -135,7 +143,7 @@ class EmbeddedAdapter:
                         key=key,
                         at=report.started_at,
                         kind="call",
-                        text=_summary(report),
+                        text=_summary(report, self._language),
                         agent=report.agent,
                         payload=asdict(report),
                     )
@@ -163,6 +171,11 @@ class EmbeddedAdapter:
             raise CrmRefused(f"the embedded CRM cannot read this: {type(failed).__name__}") from failed
 
 
-def _summary(report: CallReport) -> str:
+def _summary(report: CallReport, language: str) -> str:
+    if not report.agent and report.answered_at is None:
+        if report.ended_at is None:
+            return _UNSEEN[language]
+        minutes, seconds = divmod(max(0, int(report.ended_at - report.started_at)), 60)
+        return _MISSED[language].format(f"{minutes}:{seconds:02}")
     outcome = report.code_label or report.code
     return f"{outcome}: {report.note}" if outcome and report.note else outcome or report.note

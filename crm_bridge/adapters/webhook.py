@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,8 +19,9 @@ from typing import Annotated, Any, TypeVar
 
 import httpx
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from crm_bridge.database import UNFIT
 from crm_bridge.ports import (
     ActivityLine,
     CallReport,
@@ -38,9 +40,20 @@ _RETRY_LATER = frozenset((408, 425, 429))
 _MAX_PEOPLE = 100
 _MAX_LINES = 500
 
-_Short = Annotated[str, Field(max_length=200)]
-_Id = Annotated[str, Field(min_length=1, max_length=200)]
-_Long = Annotated[str, Field(max_length=8000)]
+_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""What no name or id holds: control characters, line ends of any kind, and what turns the direction of a text."""
+_CONTROL_IN_TEXT = re.compile(f"(?![\\n\\t])[{_CONTROL}]")
+
+_ONE_LINE = f"^[^{_CONTROL}]*$"
+# Refused, not cleaned: an id must come back as it was, and two names must not look alike because one was mended.
+_Short = Annotated[str, Field(max_length=200, pattern=_ONE_LINE)]
+_Id = Annotated[str, Field(min_length=1, max_length=200, pattern=_ONE_LINE)]
+_Long = Annotated[
+    str,
+    Field(max_length=8000),
+    AfterValidator(lambda text: _CONTROL_IN_TEXT.sub(UNFIT, text.replace("\r\n", "\n").replace("\r", "\n"))),
+]
+"""Lines and tabs stay; of a text that somebody typed, a stray control character costs itself alone."""
 _Money = Annotated[int, Field(ge=-(2**53), le=2**53)]
 _Time = Annotated[float, Field(ge=0, le=32503680000, allow_inf_nan=False)]
 _Date = Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from telephony.agi.codec import (
     Reply,
     encode_command,
 )
+from telephony.logs import Thinner
 from telephony.settings import Agi
 
 READ_BYTES = 16 * 1024
@@ -33,6 +35,9 @@ ENVIRONMENT_SECONDS = 5.0
 """How long a peer may take to say who it is."""
 MAX_SESSIONS = 1000
 """Callers at once; one more is left to the dialplan's next address."""
+
+_ANSWERS = frozenset((200, 511))
+"""Done, and not on a channel that has hung up."""
 
 Handler = Callable[[AgiCaller, CallFacts], Awaitable[object]]
 
@@ -45,9 +50,9 @@ class Counters:
 
     accepted: int = 0
     refused: int = 0
-    """Peers that are not on the list, and peers beyond ``MAX_SESSIONS``."""
+    """Peers that are not on the list or do not know the secret, and peers beyond ``MAX_SESSIONS``."""
     cut: int = 0
-    """Sessions ended by us because the peer broke the protocol or kept silent."""
+    """Sessions ended by us because the peer broke the protocol, refused our commands or kept silent."""
     gone: int = 0
     """Sessions in which the caller hung up."""
     failed: int = 0
@@ -55,23 +60,29 @@ class Counters:
 
 
 class AgiServer:
-    """Listens on ``settings.host:port``; ``handler`` is called once for each caller, in a task of its own."""
+    """Listens on ``settings.host:port``; ``handler`` is called once for each caller, in a task of its own.
+
+    ``secret``: what the dialplan must say; empty to believe everybody who may connect.
+    """
 
     def __init__(
         self,
         settings: Agi,
         handler: Handler,
         *,
+        secret: str = "",
         environment_seconds: float = ENVIRONMENT_SECONDS,
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._settings = settings
         self._allow = [_network(network) for network in settings.allow]
         self._handler = handler
+        self._script = f"ivr/{secret}".encode() if secret else b""
         self._environment_seconds = environment_seconds
         self._max_sessions = max_sessions
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
+        self._thinner = Thinner()
         self.counters = Counters()
 
     @property
@@ -122,13 +133,19 @@ class AgiServer:
             why = "too_many"
         if why:
             self.counters.refused += 1
-            log.warning("agi_refused", peer=peer, why=why)
+            self._complain("agi_refused", peer, why)
             writer.transport.abort()
             return
         self.counters.accepted += 1
         task = asyncio.create_task(self._serve(reader, writer, peer), name=f"agi-{self.counters.accepted}")
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
+
+    def _complain(self, event: str, peer: str, why: str, **more: str) -> None:
+        """Log what a peer has done wrong; one who does it over and over does not fill the log."""
+        left_out = self._thinner.left_out((event, peer, why))
+        if left_out is not None:
+            log.warning(event, peer=peer, why=why, left_out=left_out, **more)
 
     def _may_connect(self, peer: str) -> bool:
         try:
@@ -138,26 +155,37 @@ class AgiServer:
         mapped = getattr(address, "ipv4_mapped", None)
         return any((mapped or address) in network for network in self._allow)
 
+    def _is_ours(self, environment: Environment) -> bool:
+        """Whether the peer has said the word that stands in our dialplan: a peer can say of any caller who he is."""
+        said = environment.values.get("agi_network_script", "").encode("utf-8", "surrogateescape")
+        return not self._script or hmac.compare_digest(said, self._script)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         session = _Session(reader, writer)
         conversation = ""
         try:
             environment = await session.environment(self._environment_seconds)
+            if not self._is_ours(environment):
+                self.counters.refused += 1
+                self._complain("agi_refused", peer, "wrong_secret")
+                return
             facts = facts_of(environment)
             conversation = facts.conversation
             log.debug("agi_session_started", conversation=conversation)
             await self._handler(AgiCaller(session.ask), facts)
         except CallerGone:
-            self.counters.gone += 1
-            log.debug("agi_caller_gone", conversation=conversation)
-        except AgiProtocolError as broken:
-            self.counters.cut += 1
-            log.warning("agi_session_cut", peer=peer, conversation=conversation, why=str(broken))
+            if session.broken is None:
+                self.counters.gone += 1
+                log.debug("agi_caller_gone", conversation=conversation)
         except Exception:
             # The last fence: the connection closes, and the dialplan takes the caller on.
             self.counters.failed += 1
             log.exception("agi_session_failed", conversation=conversation)
         finally:
+            if session.broken is not None:
+                # Said here and once: the handler may have taken it for a caller who is gone, and ended in peace.
+                self.counters.cut += 1
+                self._complain("agi_session_cut", peer, str(session.broken), conversation=conversation)
             writer.close()
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(1):
@@ -165,7 +193,11 @@ class AgiServer:
 
 
 class _Session:
-    """One connection: strictly one command at a time."""
+    """One connection: strictly one command at a time.
+
+    ``broken``: how the peer broke the protocol, if it did. To the handler its caller is then gone, as after a hang-up:
+    there is nobody to lead any more, and a peer's fault is no fault of the flow.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -173,17 +205,32 @@ class _Session:
         self._decoder = Decoder()
         self._items: list[Item] = []
         self._gone = False
+        self.broken: AgiProtocolError | None = None
 
     async def environment(self, seconds: float) -> Environment:
-        item = await self._next(seconds, "its environment")
-        if not isinstance(item, Environment):
-            raise AgiProtocolError("no environment")
+        """Who is there. Raises ``CallerGone``."""
+        try:
+            item = await self._next(seconds, "its environment")
+            if not isinstance(item, Environment):
+                raise AgiProtocolError("no environment")
+        except AgiProtocolError as broken:
+            raise self._lost(broken) from None
         return item
 
     async def ask(self, words: Sequence[str], seconds: float) -> Reply:
-        """One command and its reply. Raises ``CallerGone``, and ``AgiProtocolError`` when none comes in time."""
+        """One command and its reply. Raises ``CallerGone``, also when the peer breaks the protocol."""
         if self._gone:
             raise CallerGone
+        try:
+            return await self._exchange(words, seconds)
+        except AgiProtocolError as broken:
+            raise self._lost(broken) from None
+
+    def _lost(self, broken: AgiProtocolError) -> CallerGone:
+        self.broken, self._gone = broken, True
+        return CallerGone()
+
+    async def _exchange(self, words: Sequence[str], seconds: float) -> Reply:
         if any(isinstance(item, Reply) for item in self._items):
             raise AgiProtocolError("a reply that was not asked for")
         self._writer.write(encode_command(*words))
@@ -198,6 +245,9 @@ class _Session:
         while True:
             item = await self._next(seconds, f"a reply to {words[0]}")
             if isinstance(item, Reply):
+                if item.code not in _ANSWERS:
+                    # An Asterisk that knows none of our commands leads nobody through a flow.
+                    raise AgiProtocolError(f"{words[0]} was refused: {item.text.splitlines()[0][:80]}")
                 return item
             if isinstance(item, Hangup):
                 self._gone = True

@@ -23,7 +23,7 @@ from asterisk.ami import Action, SimpleAction
 
 from telephony.ami.codec import Event, Limits, to_bytes
 from telephony.ami.connection import Connection, open_connection
-from telephony.ami.errors import ActionTimeout, AmiError, Misconfigured, NotReady, Rejected
+from telephony.ami.errors import ActionTimeout, AmiError, ListBroken, Misconfigured, NotReady, Rejected
 from telephony.ami.listeners import Listener, Listeners
 from telephony.ami.session import Reply, Session, release_problem
 from telephony.ami.stats import Stats
@@ -145,7 +145,7 @@ class AmiClient:
         An ``ActionID`` among the action's keys is used, to recognise events it causes.
 
         Raises ``NotReady`` (nothing sent), ``LinkLost`` and ``ActionTimeout`` (outcome unknown), ``Rejected``,
-        ``EncodeError``.
+        ``ListBroken``, ``EncodeError``.
         """
         connection = self._connections.get(_Role.ACTIONS)
         if connection is None:
@@ -153,6 +153,15 @@ class AmiClient:
         reply = await connection.ask(action, timeout)
         if reply.response.is_error():
             raise Rejected(action.name, reply)
+        if reply.flaw:
+            raise ListBroken(f"Asterisk's list for {action.name} is {reply.flaw}; ask again")
+        return reply
+
+    async def listing(self, action: Action, *, timeout: float = 10.0) -> Reply:
+        """As ``send``, for an action that must be answered with a list: a plain "Success" says nothing of its items."""
+        reply = await self.send(action, timeout=timeout)
+        if not reply.is_list:
+            raise ListBroken(f"Asterisk answered {action.name} without a list; ask again")
         return reply
 
     def add_event_listener(self, on_event: Listener | None = None, **kwargs: Any) -> Listener:

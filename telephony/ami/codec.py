@@ -345,6 +345,8 @@ class FrameDecoder:
         line, end, rest = data.partition(b"\n")
         if end and head == BANNER:
             self._at_start = False
+            if self._exceeds(line):
+                return b""  # in pieces it would have been refused before its end was there
             self.banner = line[len(BANNER) :].strip().decode("ascii", "replace")
             return rest
         return data

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from asterisk.ami import Action, LogoffAction
 
 from telephony.ami.codec import Event
@@ -25,6 +26,8 @@ from telephony.ami.errors import (
 from telephony.ami.session import EventsArrived, LoggedIn, Ponged, Replied, Reply, Session, State
 from telephony.ami.stats import Stats
 from telephony.settings import Ami
+
+_log = structlog.get_logger(__name__)
 
 CLOSE_GRACE = 1.0
 """Seconds that a connection may take to say goodbye."""
@@ -169,6 +172,11 @@ class Connection(asyncio.Protocol):
         self._seen_unmatched = self.session.unmatched
         if decoder.malformed != self._seen_malformed:
             for kind, count in decoder.malformed.items():
+                if kind not in stats.malformed:
+                    # Once a kind: what a broken peer repeats all day is in the metrics.
+                    _log.warning(
+                        "ami_malformed", kind=kind, frames=count, what="skipped; further ones are counted only"
+                    )
                 stats.malformed[kind] = stats.malformed.get(kind, 0) + count - self._seen_malformed.get(kind, 0)
             self._seen_malformed = dict(decoder.malformed)
 

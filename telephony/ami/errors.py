@@ -7,6 +7,7 @@
     │   └── LinkLost            it broke after sending: nobody knows whether Asterisk acted
     ├── ActionTimeout           no answer in time; the action may still take effect
     ├── Rejected                Asterisk answered "Error"; retrying the same thing is no use
+    ├── ListBroken              a list was asked for and did not come whole: nothing can be told from what is missing
     ├── EncodeError             we refuse to send this action (our caller's bug, or hostile text)
     ├── ProtocolError           the other side does not speak AMI as we know it; the connection is dropped
     └── Misconfigured           people must act; connecting again will not help
@@ -40,6 +41,10 @@ class LinkLost(NotReady):
 
 class ActionTimeout(AmiError):
     """No complete answer within the time allowed; the action may still take effect."""
+
+
+class ListBroken(AmiError):
+    """A list was asked for and did not come whole: what is not in it may well be there."""
 
 
 class EncodeError(AmiError):

@@ -40,12 +40,21 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer. ``items``: the list's events, without the closing one. ``raw``: every frame of it."""
+    """A complete answer. ``items``: the list's events, without the closing one. ``raw``: every frame of it.
+
+    ``flaw``: why the list is not whole, in words that go on "Asterisk's list is"; empty when it is, or is no list.
+    """
 
     action_id: str
     response: Response
     items: tuple[Event, ...]
     raw: bytes
+    flaw: str = ""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether Asterisk answered with a list, be it an empty one, and not with a plain yes or no."""
+        return self.response.get("EventList").lower() == "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +299,7 @@ class Session:
             del self._pending[action_id]
             self._lists -= 1
             raw = to_bytes([pending.response, *pending.items, event])
-            reply = Reply(action_id, pending.response, tuple(pending.items), raw)
+            reply = Reply(action_id, pending.response, tuple(pending.items), raw, _flaw(event, len(pending.items)))
             happenings.append(Replied(reply, now - pending.since))
         elif len(pending.items) >= self.decoder.limits.items:
             cap = self.decoder.limits.items
@@ -304,6 +313,16 @@ class Session:
             self.state = State.FAILED
             self.failure = reason
             self._outgoing.clear()
+
+
+def _flaw(closing: Event, items: int) -> str:
+    """What is wrong with a list that ends with this event after so many items."""
+    if closing.get("EventList").lower() == "cancelled":
+        return f"cut short after {items} items"
+    said = closing.get("ListItems")
+    if said and said != str(items):
+        return f"not whole: {items} items came where it counts {said[:20]!r}"
+    return ""
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:

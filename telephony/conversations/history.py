@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from crm_bridge.numbers import is_withheld
 from telephony.conversations.events import (
     AgentRinging,
     CallerIdentified,
@@ -99,9 +100,15 @@ class History:
             return "waiting"
         return "in_ivr" if self.ended_at is not None else "live"
 
+    @property
+    def withheld(self) -> bool:
+        """Whether number and name may not be shown: Asterisk tells them all the same."""
+        return is_withheld(self.presentation)
+
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        return {**asdict(self), "outcome": self.outcome}
+        """Plain data, for JSON. Number and name of a caller who withheld them are empty."""
+        unseen = {"number": "", "name": ""} if self.withheld else {}
+        return {**asdict(self), **unseen, "outcome": self.outcome}
 
 
 class Histories:
@@ -169,7 +176,8 @@ def _fold(history: History, happening: Happening) -> None:
         case TalkEnded():
             talk = _open_talk(history, happening.interface)
             if talk is not None:
-                talk.ended_at, talk.talked = happening.at, happening.talked
+                # What was talked before a restart of ours is in it already.
+                talk.ended_at, talk.talked = happening.at, talk.talked + happening.talked
         case HoldStarted():
             talk = _open_talk(history, happening.interface)
             if talk is not None:

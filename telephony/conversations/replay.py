@@ -34,7 +34,12 @@ def happenings(records: Iterable[journal.Record], tracker: Tracker) -> Iterator[
             if not syncing:
                 resync.begin(tracker)  # the file begins in the middle of one
             syncing = False
-            yield from resync.finish(tracker, _lists(record.data), record.at)
+            try:
+                found = resync.finish(tracker, _lists(record.data), record.at)
+            except Exception:  # the live run stumbled over it, too, and went on
+                resync.abandon(tracker)
+            else:
+                yield from found
 
 
 def _lists(data: bytes) -> resync.Lists:

@@ -82,12 +82,19 @@ class Tracker:
     # --- in ---------------------------------------------------------------------------------------------------
 
     def apply(self, event: AmiEvent, now: float) -> list[Happening]:
-        """Take in one event. ``now`` stands in where the event carries no ``Timestamp`` (Unix seconds)."""
+        """Take in one event. ``now`` stands in where the event carries no ``Timestamp`` (Unix seconds).
+
+        Never raises: one that we stumble over costs neither what was found already nor the rest of its batch, in which
+        other people's calls are. The anomaly names it, and the next resync mends what it left undone.
+        """
         handler = HANDLERS.get(event.name)
         if handler is None:
             return []
         self._begin(event, now)
-        handler(self, event)
+        try:
+            handler(self, event)
+        except Exception as stumbled:
+            self._out.append(Anomaly("event_failed", f"{event.name}: {type(stumbled).__name__}: {stumbled}"[:200]))
         return self._take()
 
     def restarted(self, now: float) -> list[Happening]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from telephony.conversations.events import (
     CallerIdentified,
@@ -59,6 +60,10 @@ HANGUP_CAUSE: dict[str, RingEnd] = {
 """What a ringing leg's hang-up says of its phone. A queue says NOANSWER even of one that was rejected with 486."""
 
 
+LONGEST_NUMBER = 9
+"""Digits of a position or a status; longer ones are none, and thousands of them are a way to keep us busy."""
+
+
 def on_sighting(tracker: Tracker, event: AmiEvent) -> None:
     tracker.sight(event)
 
@@ -72,10 +77,9 @@ def on_user_event(tracker: Tracker, event: AmiEvent) -> None:
 def on_identity(tracker: Tracker, event: AmiEvent) -> None:
     _, conversation = tracker.sight(event)
     if conversation is not None:
+        customer = unquote(event.get("Customer"))  # told as ``AgiCaller.tell`` writes it
         tracker.emit(
-            CallerIdentified(
-                conversation.id, tracker.now, event.get("Customer"), event.get("Certainty"), event.get("Reason")
-            )
+            CallerIdentified(conversation.id, tracker.now, customer, event.get("Certainty"), event.get("Reason"))
         )
 
 
@@ -300,7 +304,7 @@ def on_member_removed(tracker: Tracker, event: AmiEvent) -> None:
 
 
 def _integer(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
 
 
 Handler = Callable[["Tracker", AmiEvent], None]

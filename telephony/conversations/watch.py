@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -18,7 +19,7 @@ from telephony.ami.codec import Event
 from telephony.ami.errors import AmiError
 from telephony.conversations import journal as flight
 from telephony.conversations import resync
-from telephony.conversations.events import Happening
+from telephony.conversations.events import Happening, Merged, TalkEnded, TalkStarted
 from telephony.conversations.journal import Journal
 from telephony.conversations.tracker import Tracker
 
@@ -29,6 +30,12 @@ LIST_SECONDS = 20.0
 FLUSH_SECONDS = 0.25
 RETRY_SECONDS = 2.0
 """After a resync that failed on a link that is up."""
+_AGI_WORD = re.compile(rb"(agi://[^/,\r\n]{1,300}/ivr)/[^,\r\n]*")
+"""Where callers in the IVR are, with the secret of our FastAGI server: recordings are handed on, and it must not be."""
+
+
+_TOLD_AFTER_RECORDED = (TalkStarted, TalkEnded, Merged)
+"""What makes an agent owe something, or moves it."""
 
 
 class Watch:
@@ -51,6 +58,8 @@ class Watch:
         self.corrections = 0
         self.resyncs = 0
         self.journal_errors = 0
+        self.recorded = False
+        """Whether what the listener is told of talks is in the journal, out of reach of our own death."""
         self._journal = journal
         self._listener = listener
         self._on_link = on_link
@@ -73,7 +82,7 @@ class Watch:
             if found:
                 out += found
         if out:
-            self._listener(out)
+            self._tell(out)
 
     def on_state(self, state: LinkState) -> None:
         self._epoch, self._up = state.epoch, state.status is LinkStatus.UP
@@ -99,11 +108,24 @@ class Watch:
         """Hand the journal's buffer to the system a few times a second, until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            if self._journal is not None:
-                try:
-                    self._journal.flush()
-                except OSError as failed:
-                    self._journal_failed(failed)
+            self._flush()
+
+    def _tell(self, happenings: list[Happening]) -> None:
+        """Hand them on. A talk's beginning and end are with the system before anybody is shown them.
+
+        That is one ``write`` of what is buffered: no pop, and no disk, waits for it.
+        """
+        if any(isinstance(one, _TOLD_AFTER_RECORDED) for one in happenings):
+            self._flush()
+        self._listener(happenings)
+
+    def _flush(self) -> None:
+        if self._journal is not None:
+            try:
+                self._journal.flush()
+                self.recorded = not self._journal.failing
+            except OSError as failed:
+                self._journal_failed(failed)
 
     async def _resync(self, client: AmiClient) -> bool:
         epoch = self._epoch
@@ -112,8 +134,8 @@ class Watch:
             self._notice_restart(status.response.keys)
             self._write(flight.RESYNC_BEGAN, self._now(), b"")
             resync.begin(self.tracker)
-            channels = await client.send(SimpleAction("CoreShowChannels"), timeout=LIST_SECONDS)
-            queues = await client.send(SimpleAction("QueueStatus"), timeout=LIST_SECONDS)
+            channels = await client.listing(SimpleAction("CoreShowChannels"), timeout=LIST_SECONDS)
+            queues = await client.listing(SimpleAction("QueueStatus"), timeout=LIST_SECONDS)
         except AmiError as failed:
             resync.abandon(self.tracker)
             self._write(flight.RESYNC_FAILED, self._now(), b"")
@@ -124,14 +146,20 @@ class Watch:
             self._write(flight.RESYNC_FAILED, self._now(), b"")
             return False
         now = self._now()
-        self._write(flight.LISTS, now, channels.raw + queues.raw)
-        found = resync.finish(self.tracker, resync.Lists(tuple(channels.items), tuple(queues.items)), now)
+        self._write(flight.LISTS, now, _AGI_WORD.sub(rb"\1", channels.raw) + queues.raw)
+        try:
+            found = resync.finish(self.tracker, resync.Lists(tuple(channels.items), tuple(queues.items)), now)
+        except Exception:
+            # Something in the lists that we stumble over: what we knew before is still better than nothing.
+            log.exception("resync_stumbled", channels=len(channels.items))
+            resync.abandon(self.tracker)
+            return False
         corrections = resync.corrections(found)
         self.resyncs += 1
         self.corrections += corrections
         if corrections:
             log.info("resync_corrected", corrections=corrections, channels=len(channels.items))
-        self._listener(found)
+        self._tell(found)
         return True
 
     def _now(self) -> float:
@@ -144,7 +172,7 @@ class Watch:
             log.warning("asterisk_restarted", started=started)
             now = self._now()
             self._write(flight.RESTARTED, now, b"")
-            self._listener(self.tracker.restarted(now))
+            self._tell(self.tracker.restarted(now))
         self._started = started
 
     def _write(self, kind: str, at: float, data: bytes) -> None:
@@ -157,5 +185,6 @@ class Watch:
     def _journal_failed(self, failed: OSError) -> None:
         """A full disk costs the recording of the flight, not the flight."""
         self.journal_errors += 1
+        self.recorded = False
         if self.journal_errors == 1:
             log.error("journal_not_written", why=failed.strerror)

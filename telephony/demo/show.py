@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,18 @@ from telephony.pbx.errors import PbxError
 from telephony.pbx.image import Image
 from telephony.pbx.process import Asterisk, die_with
 from telephony.pbx.provision import provision
+from telephony.pbx.scenarios import PhoneScript
 from telephony.settings import Log
 
 READY_SECONDS = 30.0
 SCENE_SECONDS = 60.0
+UNHURRIED_SECONDS = 150.0
+RECORDED_SECONDS = 5.0
 BETWEEN_ROUNDS = 5.0
 TYPES_SECONDS = 8.0
 """How long an unhurried agent writes a call up."""
 HOST = "127.0.0.1"
-LISTENS = b"callfloor: the desk is at "
+LISTENS = b'"event": "service_up"'
 
 
 async def show(folder: Path, *, once: bool, port: int | None) -> int:
@@ -47,21 +50,53 @@ async def show(folder: Path, *, once: bool, port: int | None) -> int:
     started = time.monotonic()
     house = await asyncio.to_thread(_clear_and_furnish, folder, port)
     image = await asyncio.to_thread(provision, house.settings.pbx, lambda line: click.echo(f"  {line}"))
-    async with contextlib.AsyncExitStack() as stack:
-        crm = DemoCrm(f"sqlite+aiosqlite:///{house.folder / 'crm.db'}", house.crm_port, house.crm_secret)
-        stack.push_async_callback(crm.stop)
-        await crm.start()
-        await hire(house)
-        click.echo("  starting Asterisk")
-        asterisk = await stack.enter_async_context(Asterisk(house.settings, image))
-        await asterisk.wait_booted()
-        click.echo("  starting Callfloor")
-        service = Service(house)
-        stack.push_async_callback(service.stop)
-        await service.start()
-        stage = await stack.enter_async_context(_stage(house, image, crm, service))
-        _announce(house, time.monotonic() - started)
-        return await stage.play_once() if once else await stage.play_on()
+    with _told_to_end() as told:
+        async with contextlib.AsyncExitStack() as stack:
+            crm = DemoCrm(f"sqlite+aiosqlite:///{house.folder / 'crm.db'}", house.crm_port, house.crm_secret)
+            stack.push_async_callback(crm.stop)
+            await crm.start()
+            await hire(house)
+            click.echo("  starting Asterisk")
+            asterisk = await stack.enter_async_context(Asterisk(house.settings, image))
+            await asterisk.wait_booted()
+            click.echo("  starting Callfloor")
+            service = Service(house)
+            stack.push_async_callback(service.stop)
+            await service.start()
+            stage = await stack.enter_async_context(_stage(house, image, crm, service))
+            _announce(house, time.monotonic() - started)
+            return await stage.play_once() if once else await stage.play_on()
+    return 128 + told[0]
+
+
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM end what is in here in good order; gives the signal that did, as shells count them.
+
+    Only the first counts: whoever sends two, as a terminal and make do together, wants no less tidying.
+    """
+    told: list[int] = []
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def end(number: int) -> None:
+        if not told:
+            told.append(number)
+            task.cancel()
+            with contextlib.suppress(OSError):  # nobody may be left to read it
+                click.echo("\n  clearing away")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield told
+    except asyncio.CancelledError:
+        if not told:
+            raise
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
 def _clear_and_furnish(folder: Path, port: int | None) -> House:
@@ -204,7 +239,7 @@ class Stage:
         for result, scene in zip(results, STORY, strict=True):
             judge(result, scene.expected)
         failures = [line for agent in self.agents.values() for line in agent.failures]
-        click.echo("\n" + table(results))
+        click.echo("\n" + table(results, whole=not sys.stdout.isatty()))
         for result in results:
             for remark in result.remarks:
                 click.echo(f"  {result.title}: {remark}", err=True)
@@ -230,18 +265,49 @@ class Stage:
         await self.agents.pop(VISITOR).stop()
         for agent in self.agents.values():
             agent.types_for = TYPES_SECONDS
-            await agent.be("ready")
-        async with contextlib.AsyncExitStack() as stack:
-            for name, port in self._house.phone_ports.items():
-                await stack.enter_async_context(Phone(self._image, HOST, port, UNHURRIED[name]))
-            while True:
-                for scene in STORY:
-                    if not scene.trouble:
-                        self._scene = scene
-                        click.echo(f"  {time.strftime('%H:%M:%S')} {scene.title}")
-                        with contextlib.suppress(PbxError):
-                            await self._call(scene)
-                        await asyncio.sleep(BETWEEN_ROUNDS)
+        while True:
+            for scene in STORY:
+                if not scene.trouble:
+                    click.echo(f"  {time.strftime('%H:%M:%S')} {scene.title}")
+                    click.echo(f"           {await self._play_unhurried(scene)}")
+                    await asyncio.sleep(BETWEEN_ROUNDS)
+
+    async def _play_unhurried(self, scene: Scene) -> str:
+        """One call at a pace to watch it, whoever takes it; what came of it, on a line."""
+        try:
+            async with asyncio.timeout(UNHURRIED_SECONDS):
+                for agent in self.agents.values():
+                    free = lambda agent=agent: agent.presence in ("ready", "paused", "offline")  # noqa: E731
+                    await agent.until(free, "the end of the last call", UNHURRIED_SECONDS)
+                self._scene = scene
+                before = self._conversations()
+                async with self._phones({**UNHURRIED, **scene.unhurried}):
+                    await self._take_places(scene)
+                    await self._call(scene)
+                return await self._what_came_of_it(self._conversations() - before)
+        except (TimeoutError, RuntimeError, PbxError) as late:
+            return str(late) or f"was not over after {UNHURRIED_SECONDS:.0f} s"
+
+    async def _what_came_of_it(self, new: set[str]) -> str:
+        assert self.supervisor is not None
+        deadline = time.monotonic() + RECORDED_SECONDS
+        while time.monotonic() < deadline:
+            answer = await self.supervisor.ask("GET", "/api/v1/conversations?limit=10")
+            call = next((one for one in answer["items"] if one["conversation"] in new and one["ended_at"]), None)
+            if call is not None:
+                return self._as_told(call)
+            await asyncio.sleep(0.2)
+        return "is over, and not in the records yet"
+
+    def _as_told(self, call: dict[str, Any]) -> str:
+        who = f"{call['customer_name'] or 'nobody we know'}, {call['certainty']}"
+        if not call["agent"]:
+            return f"nobody answered; {who}"
+        if call["agent"] == VISITOR:
+            return f"{VISITOR} answered: the code and the note are yours; {who}"
+        seen = self.agents[call["agent"]].seen.get(call["conversation"])
+        reason = f" ({seen.value['match']['reason']})" if seen is not None else ""
+        return f"{call['agent']} answered; {who}{reason}"
 
     def wrap_up(self, _pop: dict[str, Any]) -> tuple[str, str] | None:
         """What the agents of the story type."""
@@ -251,11 +317,8 @@ class Stage:
     async def _play(self, scene: Scene) -> Result:
         self._scene = scene
         result = Result(scene.title)
-        before = {conversation for agent in self._everyone() for conversation in (*agent.seen, *agent.waiting_seen)}
-        async with contextlib.AsyncExitStack() as stack:
-            for name, port in self._house.phone_ports.items():
-                script = scene.phones.get(name, USUAL[name])
-                await stack.enter_async_context(Phone(self._image, HOST, port, script))
+        before = self._conversations()
+        async with self._phones({**USUAL, **scene.phones}):
             try:
                 async with asyncio.timeout(SCENE_SECONDS):
                     await self._take_places(scene)
@@ -264,6 +327,17 @@ class Stage:
             except (TimeoutError, RuntimeError, PbxError) as late:
                 result.remarks.append(str(late) or f"was not over after {SCENE_SECONDS:.0f} s")
         return result
+
+    @contextlib.asynccontextmanager
+    async def _phones(self, scripts: dict[str, PhoneScript]) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            for name, port in self._house.phone_ports.items():
+                await stack.enter_async_context(Phone(self._image, HOST, port, scripts[name]))
+            yield
+
+    def _conversations(self) -> set[str]:
+        """All that anybody has seen so far."""
+        return {conversation for agent in self._everyone() for conversation in (*agent.seen, *agent.waiting_seen)}
 
     async def _take_places(self, scene: Scene) -> None:
         for login, agent in self.agents.items():
@@ -290,7 +364,7 @@ class Stage:
                 withheld=scene.withheld,
                 keys=scene.keys,
                 hang_up_after=scene.hang_up_after,
-                deadline=SCENE_SECONDS,
+                deadline=UNHURRIED_SECONDS,
             ),
             name="caller",
         )
@@ -392,14 +466,15 @@ def _short(text: str, most: int) -> str:
 COLUMNS = ("call", "identity", "certainty", "IVR path", "queue", "agent", "pop", "wrap-up", "CRM")
 
 
-def table(results: Sequence[Result]) -> str:
-    """What came of the calls, for people."""
+def table(results: Sequence[Result], *, whole: bool) -> str:
+    """What came of the calls. ``whole``: nothing is cut to fit on a screen."""
+    most = (10_000, 10_000) if whole else (36, 52)
     rows = [COLUMNS] + [
         (
-            _short(result.title, 36),
+            _short(result.title, most[0]),
             result.customer or "–",
             f"{result.certainty} ({result.reason})",
-            _short(" › ".join(node for node in result.path if not node.startswith("to_")), 52) or "–",
+            _short(" › ".join(node for node in result.path if not node.startswith("to_")), most[1]) or "–",
             f"{result.queue} {result.outcome}",
             result.agent or "–",
             "–" if result.pop_ms is None else f"{result.pop_ms:.0f} ms",

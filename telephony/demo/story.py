@@ -12,6 +12,7 @@ QUICK = PhoneScript(answer_after=1.0, talk=2.5)
 SLOW = PhoneScript(answer_after=12.0, talk=2.5)
 DEAF = PhoneScript(answer_after=None)
 LONG = PhoneScript(answer_after=1.0, talk=11.0)
+CALM = PhoneScript(answer_after=5.0, talk=12.0)
 
 SKIP_NUMBER = (Keys(5.0, "1"), Keys(9.0, "*"))
 """German, please; and no, the customer number is not at hand."""
@@ -49,6 +50,8 @@ class Scene:
     ready: tuple[str, ...] = ("anna", "ben", "clara")
     phones: dict[str, PhoneScript] = field(default_factory=dict)
     """What differs from the usual: the first phone is quick, the others are slow."""
+    unhurried: dict[str, PhoneScript] = field(default_factory=dict)
+    """What differs from the unhurried when the demo goes on and on."""
     picks: str = ""
     """The customer whom the agent chooses, when there is a choice."""
     note: str = ""
@@ -143,6 +146,8 @@ STORY: tuple[Scene, ...] = (
         ),
         hang_up_after=16.0,
         ready=(),
+        # The visitor may be ready: her phone rings, and the caller is gone before anybody picks up.
+        unhurried={"phone3": DEAF},
     ),
     Scene(
         "the first agent lets it ring, the next one gets it",
@@ -160,6 +165,7 @@ STORY: tuple[Scene, ...] = (
         ),
         line=ORDERS_LINE,
         phones={"phone1": DEAF, "phone2": QUICK},
+        unhurried={"phone1": DEAF, "phone2": CALM},
         note="Scarf, colour petrol, delivery to work address.",
     ),
     Scene(

@@ -54,7 +54,8 @@ class Note(_Body):
 
 
 class ChosenCustomer(_Body):
-    customer: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+    customer: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$")]
+    """Whatever the CRM calls its customers (docs/webhook-crm.md); the office takes only one that it has offered."""
 
 
 class WrapUpAnswer(BaseModel):

@@ -1,14 +1,33 @@
-"""Chores: work begun in the read loop and not waited for. One owner, named tasks, one way to end."""
+"""Chores: work begun in the read loop and not waited for. One owner, named tasks, one way to end.
+
+And ``going_on``, for the work that never ends: the service must not end for one value that nobody foresaw.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+
+PAUSE_SECONDS = 1.0
+"""Between a fault that nobody foresaw and the next try: it may be there again at once."""
+
+
+async def going_on(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do work that is not meant to end, and begin it again when a fault has ended it all the same."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("task_failed", task=name)
+        else:
+            log.error("task_ended", task=name)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 class Chores:

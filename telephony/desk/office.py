@@ -16,6 +16,7 @@ import structlog
 from crm_bridge.bridge import Bridge
 from crm_bridge.numbers import parse_number
 from crm_bridge.ports import Certainty, CrmError, Match
+from telephony.conversations.aftermath import Aftermath
 from telephony.conversations.events import (
     AgentRinging,
     Anomaly,
@@ -36,7 +37,7 @@ from telephony.conversations.events import (
     TalkEnded,
     TalkStarted,
 )
-from telephony.conversations.history import Histories, History
+from telephony.conversations.history import Histories, TalkRecord
 from telephony.desk.cases import Case
 from telephony.desk.chores import Chores
 from telephony.desk.identities import Identities
@@ -82,6 +83,8 @@ class LiveOffice:
         accounts: Accounts,
         clock: Callable[[], float],
         why_down: Callable[[], str] = lambda: "",
+        recorded: Callable[[], bool] = lambda: False,
+        aftermath: Callable[[], Aftermath] = Aftermath,
     ) -> None:
         self._settings = settings
         self._floor = floor
@@ -93,13 +96,15 @@ class LiveOffice:
         self._accounts = accounts
         self._clock = clock
         self._why_down = why_down
+        self._recorded = recorded
         self._histories = Histories()
         self.cases: dict[str, Case] = {}
         self._chores = Chores()
         self._identities = Identities(
             bridge, self.cases, self._chores, known=self._known, changed=self._changed, name_of=lobby.name_of
         )
-        self._takeover = Takeover(floor, records, accounts, self, clock)
+        region = settings.office.region
+        self._takeover = Takeover(floor, records, accounts, self, clock, region=region, aftermath=aftermath)
         self._ticker: asyncio.TimerHandle | None = None
         self._link = "down"
         self._synced_once = False
@@ -149,6 +154,9 @@ class LiveOffice:
             case = case or self.cases.get(history.conversation)
             if case is not None:
                 self._records.touch(case)
+                if isinstance(happening, TalkStarted | TalkEnded) and not self._recorded():
+                    # No journal that a new start could read: what an agent owes is safe as soon as the database has it.
+                    self._records.hurry()
 
     def link(self, state: str) -> None:
         """The connection to Asterisk: ``down``, ``syncing`` or ``in_sync``."""
@@ -205,14 +213,14 @@ class LiveOffice:
             self._pops.stop_ringing(one.conversation, agent.login)
 
     def _talk_started(self, one: TalkStarted) -> None:
-        agent = self._floor.agent_at(one.interface)
+        agent, case = self._floor.agent_at(one.interface), self.cases.get(one.conversation)
+        if case is not None:
+            self._takeover.inherit_talk(one, case)
         if agent is not None:
-            case = self.cases.get(one.conversation)
             if case is not None:
                 if case.agents is None:
                     case.agents = {}
                 case.agents[one.interface] = agent.login
-                self._takeover.inherit_talk(one, case)
                 self._pops.know(one.conversation, case.facts())
             self._pops.answer(one.conversation, agent.login, one.queue, one.at)
         self.follow(self._floor.apply(one))
@@ -251,7 +259,8 @@ class LiveOffice:
     def _resynced(self, one: Resynced) -> None:
         if not self._synced_once:
             self._synced_once = True
-            self._chores.start(self._take_over(), "take over earlier conversations")
+            lost = self._takeover.close(self._histories.live.__contains__)
+            self._chores.start(self._ask_for(lost), "ask for codes of calls whose end nobody saw")
 
     def _anomaly(self, one: Anomaly) -> None:
         seen = self.anomalies[one.kind] = self.anomalies.get(one.kind, 0) + 1
@@ -287,7 +296,7 @@ class LiveOffice:
         desk = self._floor.desks[login]
         self._lobby.person(desk, self.cases.get(desk.conversation or ""))
 
-    def _talk_end(self, case: Case, login: str) -> float | None:
+    def _talk_end(self, case: Case, login: str) -> float:
         ends = [
             talk.ended_at
             for talk in case.history.talks
@@ -304,9 +313,10 @@ class LiveOffice:
     def _known(self, case: Case) -> None:
         """Who calls has become clearer."""
         self._changed(case)
-        self._records.touch(case)
+        if self.cases.get(case.id, case) is case:  # one that was taken over must not write over the one that is live
+            self._records.touch(case)
         self._lobby.known(case)
-        for login in set((case.agents or {}).values()):
+        for login in set((case.agents or {}).values()) & self._floor.desks.keys():
             self._show_person(login)
 
     def _changed(self, case: Case) -> None:
@@ -475,13 +485,9 @@ class LiveOffice:
         await self._takeover.begin()
         self._set_alarm()
 
-    async def _take_over(self) -> None:
-        await self._takeover.finish(self._talking)
+    async def _ask_for(self, lost: Sequence[tuple[Case, TalkRecord]]) -> None:
+        await self._takeover.ask(lost)
         self._set_alarm()
-
-    def _talking(self, conversation: str) -> set[str] | None:
-        live = self._histories.live.get(conversation)
-        return None if live is None else {talk.interface for talk in live.talks if talk.ended_at is None}
 
     def enrol(self, user: User) -> None:
         """Know this person from now on."""
@@ -489,20 +495,19 @@ class LiveOffice:
         self._lobby.enrol(user)
         self.follow(self._floor.enrol(Agent(user.login, user.name, user.interface or "", queues)))
 
-    def reopen(self, login: str, due: WrapUpDue, history: History | None, note: str) -> None:
-        """Show a call that ended before this process began, with what its record says."""
-        if history is not None and due.conversation not in self.cases:
-            region = self._settings.office.region
-            number = parse_number(history.number, region=region, presentation=history.presentation)
-            case = self.cases[history.conversation] = Case(history, number)
-            if history.customer:
-                self.confirm(case, history.customer, history.reason)
+    def reopen(self, login: str, due: WrapUpDue, case: Case | None, note: str) -> None:
+        """Show a call that ended before this process began, with what is known of it."""
+        if case is not None and case.id not in self.cases:
+            self.cases[case.id] = case
+            if case.history.customer:
+                self.confirm(case, case.history.customer, case.history.reason)
             else:
                 self._identities.ask(case)
         known = self.cases.get(due.conversation)
         if known is not None:
             self._pops.know(due.conversation, known.facts())
-        self._pops.write_up(due.conversation, login, due.queue, history.ended_at if history is not None else None)
+        ended = self._talk_end(case, login) if case is not None else None
+        self._pops.write_up(due.conversation, login, due.queue, ended)
         if note:
             self._pops.draft(due.conversation, login, note)
 

@@ -93,7 +93,7 @@ def _problems(route: Route) -> dict[int, list[str]]:
     if route.unsafe:
         ids.append("foreign-origin")
     if route.body is not None:
-        ids += ["malformed-json", "body-too-large", "not-json", "invalid-fields"]
+        ids += ["malformed-json", "body-too-large", "body-late", "body-encoded", "not-json", "invalid-fields"]
     if route.query:
         ids.append("invalid-fields")
     found: dict[int, list[str]] = {}

@@ -68,6 +68,14 @@ CATALOGUE: dict[str, Entry] = {
         413, "Anfrage zu groß", "Der Inhalt der Anfrage ist größer als {limit} Bytes.",
         "Request too large", "The body of the request is larger than {limit} bytes.",
     ),
+    "body-late": _entry(
+        408, "Anfrage unvollständig", "Der Inhalt der Anfrage kam nicht rechtzeitig an.",
+        "Request incomplete", "The body of the request did not arrive in time.",
+    ),
+    "body-encoded": _entry(
+        415, "Komprimierter Inhalt", "Der Inhalt der Anfrage darf nicht komprimiert sein („Content-Encoding“).",
+        "Compressed body", "The body of the request must not be compressed (“Content-Encoding”).",
+    ),
     "not-json": _entry(
         415, "Falscher Inhaltstyp", "Die Anfrage braucht den Inhaltstyp application/json.",
         "Wrong content type", "The request needs the content type application/json.",

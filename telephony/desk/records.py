@@ -1,8 +1,9 @@
 """Records: what the office puts on disk, and finds there after a restart. A shell over ``crm_bridge.records``.
 
 Conversations are written in batches a few times a second, always as whole rows, so a late batch corrects an early one
-and a failed batch is simply tried again. A wrap-up is never batched: the agent's key press is answered when the
-transaction is through.
+and a failed batch is simply tried again. After each batch the journal is told how far the database has got: a new start
+looks at the rest there (``conversations.aftermath``). A wrap-up is never batched: the agent's key press is answered
+when the transaction is through.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ import asyncio
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence, Set
+from contextlib import suppress
+from dataclasses import replace
 
 import sqlmodel
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from crm_bridge import outbox as crm_outbox
 from crm_bridge import records
 from crm_bridge.database import Database, DatabaseError
-from crm_bridge.numbers import NumberStatus
-from crm_bridge.ports import CallReport
+from crm_bridge.numbers import NumberStatus, parse_number
+from crm_bridge.ports import CallReport, Certainty, CustomerRef, Match
 from crm_bridge.tables import Conversation, Talk, WrapUp, table_of
 from telephony.conversations.history import History, StintRecord, TalkRecord
+from telephony.conversations.journal import Journal
 from telephony.desk.cases import Case
 from telephony.desk.ports import Conflict, OutboxItem, RecentConversation, Unavailable
 from telephony.floor.model import Desk, Presence, WrapUpDue
@@ -33,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 BATCH_SECONDS = 0.25
 RETRY_SECONDS = 1.0
+REFUSED_KEPT = 1000
+KEPT_AT_ONCE = 500
+"""Conversations read in one go; databases bound the values of one statement."""
 OWED_FOR_SECONDS = 12 * 3600.0
 """A wrap-up that nobody wrote in a whole shift is not asked for again after a restart."""
 
@@ -40,19 +47,34 @@ CRM_STATES = {"": "", "waiting": "waiting", "claimed": "waiting", "done": "deliv
 
 
 class Records:
-    """The database as the office uses it. ``adapter``: the name of the CRM the outbox writes to."""
+    """The database as the office uses it.
 
-    def __init__(self, database: Database, settings: Settings, adapter: str, agent_at: Callable[[str], str]) -> None:
+    ``adapter``: the name of the CRM the outbox writes to. ``agent_at``: who sits at an interface. ``journal``: is told
+    how far the database has got.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        adapter: str,
+        agent_at: Callable[[str], str],
+        journal: Journal | None = None,
+    ) -> None:
         self._database = database
         self._settings = settings
         self._adapter = adapter
         self._agent_at = agent_at
+        self._journal = journal
         self._dirty: dict[str, Case] = {}
         self._on_the_way: Set[str] = frozenset()
         self._unsaved: dict[str, Desk] = {}
         """Agents whose latest wish could not be stored yet."""
+        self._refused: dict[str, None] = {}
+        """Conversations whose record the database did not take, in order; said once of each."""
         self._codes: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
         self.failures = 0
 
     @property
@@ -68,6 +90,11 @@ class Records:
             self._dirty[case.id] = case
             self._wake.set()
 
+    def hurry(self) -> None:
+        """What has changed is nowhere else: the next batch does not wait for company."""
+        self._urgent.set()
+        self._wake.set()
+
     async def run(self) -> None:
         """Write batches until cancelled, then write what is left."""
         writing: asyncio.Task[bool] | None = None
@@ -75,12 +102,14 @@ class Records:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                self._urgent.clear()
                 # Shielded: a batch on its way to the disk gets there, also when we are told to stop.
                 writing = asyncio.create_task(self._flush(), name="batch of records")
                 if not await asyncio.shield(writing):
                     self._wake.set()
                     await asyncio.sleep(RETRY_SECONDS)
-                await asyncio.sleep(BATCH_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._urgent.wait(), BATCH_SECONDS)
         finally:
             if writing is not None:
                 await asyncio.wait({writing})
@@ -88,12 +117,18 @@ class Records:
 
     async def _flush(self) -> bool:
         batch, self._dirty = self._dirty, {}
+        place = self._journal.place() if self._journal is not None else None
         self._on_the_way = batch.keys()
         try:
             await self._write(list(batch.values()))
             while self._unsaved:
                 login, desk = next(iter(self._unsaved.items()))
-                await self._save_agent(desk, time.time())
+                try:
+                    await self._save_agent(desk, time.time())
+                except DatabaseError:
+                    raise
+                except Exception:
+                    log.exception("agent_not_stored", agent=login)  # not this one; it must not keep out the others
                 self._unsaved.pop(login, None)
         except DatabaseError as failed:
             self.failures += 1
@@ -102,6 +137,9 @@ class Records:
             return False
         finally:
             self._on_the_way = frozenset()
+        if self._journal is not None and place is not None:
+            with suppress(OSError):  # the watch says so when its own records cannot be written
+                self._journal.saved(place, time.time())
         return True
 
     async def _write(self, cases: Sequence[Case]) -> None:
@@ -120,14 +158,23 @@ class Records:
                         await records.save_call(self._database, report, adapter=self._adapter, at=case.history.ended_at)
         except DatabaseError:
             raise
-        except Exception:
+        except Exception as refused:
             # Something in one of them that the database will never take; it must not keep the others out.
             if len(cases) == 1:
-                self.failures += 1
-                log.exception("record_refused", conversation=cases[0].id)
+                self._refuse(cases[0], refused)
                 return
             for case in cases:
                 await self._write([case])
+
+    def _refuse(self, case: Case, refused: Exception) -> None:
+        self.failures += 1
+        if case.id in self._refused:
+            return  # it is tried again at each of its changes
+        self._refused[case.id] = None
+        while len(self._refused) > REFUSED_KEPT:
+            del self._refused[next(iter(self._refused))]
+        why = f"{type(refused).__name__}: {(str(refused).splitlines() or [''])[0][:200]}"
+        log.error("record_refused", conversation=case.id, why=why, what="the call goes on; its record is missing")
 
     def _row(self, case: Case) -> records.ConversationRecord:
         history, customer = case.history, case.customer
@@ -187,26 +234,10 @@ class Records:
         expired: bool,
     ) -> None:
         """One transaction: the wrap-up and what the CRM is owed for it. Raises ``Conflict`` or ``Unavailable``."""
-        if case is None:
-            history = await self.history(due.conversation)
-            report = CallReport(
-                conversation=due.conversation,
-                customer=history.customer or None if history is not None else None,
-                direction="in",
-                number=history.number or None if history is not None else None,
-                queue=due.queue,
-                agent=login,
-                agent_name=name,
-                started_at=history.opened_at if history is not None else at,
-                answered_at=history.talks[-1].answered_at if history is not None and history.talks else None,
-                ended_at=history.ended_at if history is not None else None,
-                talked=sum(one.talked for one in history.talks) if history is not None else 0.0,
-                code=code,
-                code_label=self._label(due.queue, code),
-                note=note,
-            )
-        else:
-            report = self._report(case, login, name, due, code, note)
+        known = case or (await self.kept([due.conversation])).get(due.conversation)
+        if known is None:  # nothing is known but that it is owed
+            known = Case(History(due.conversation, at), parse_number("", region=self._settings.office.region))
+        report = self._report(known, login, name, due, code, note)
         # First come, first stored: a time limit that passes meanwhile does not overtake what the agent typed.
         lock = self._codes.setdefault(due.conversation, asyncio.Lock())
         try:
@@ -233,7 +264,9 @@ class Records:
         history, customer = case.history, case.customer
         talks = [talk for talk in history.talks if not login or self._login(case, talk.interface) == login]
         queue = due.queue if due is not None else (history.stints[-1].queue if history.stints else "")
-        ended = talks[-1].ended_at if talks else history.ended_at
+        # Of a call that ended behind our back nobody knows when, nor whether somebody picked up.
+        unseen = history.lost and not talks
+        ended = talks[-1].ended_at if talks else None if unseen else history.ended_at
         return CallReport(
             conversation=case.id,
             customer=customer.id if customer is not None else None,
@@ -352,23 +385,41 @@ class Records:
     async def unfinished(self) -> Sequence[str]:
         return [one.id for one in await records.open_conversations(self._database)]
 
-    async def history(self, conversation: str) -> History | None:
-        """What the records say of an earlier conversation."""
-        async with self._database.session() as session:
-            row = await session.get(Conversation, conversation)
+    async def kept(self, conversations: Collection[str]) -> dict[str, Case]:
+        """What the records say of earlier conversations; those they do not know are left out."""
+        found: dict[str, Case] = {}
+        chosen = list(dict.fromkeys(conversations))
+        for start in range(0, len(chosen), KEPT_AT_ONCE):
+            some = chosen[start : start + KEPT_AT_ONCE]
             talk = table_of(Talk)
-            connection = await session.connection()
-            stints = (
-                await connection.execute(
-                    select(talk.c.interface, talk.c.queue, talk.c.answered_at, talk.c.ended_at, talk.c.talked)
-                    .where(talk.c.conversation_id == conversation)
-                    .order_by(talk.c.answered_at)
-                )
-            ).all()
-        if row is None:
-            return None
-        return History(
-            conversation,
+            async with self._database.session() as session:
+                rows = (
+                    await session.exec(sqlmodel.select(Conversation).where(sqlmodel.col(Conversation.id).in_(some)))
+                ).all()
+                connection = await session.connection()
+                talks = (
+                    await connection.execute(
+                        select(
+                            *(talk.c.conversation_id, talk.c.agent),
+                            *(talk.c.interface, talk.c.queue, talk.c.answered_at, talk.c.ended_at, talk.c.talked),
+                        )
+                        .where(talk.c.conversation_id.in_(some))
+                        .order_by(talk.c.answered_at)
+                    )
+                ).all()
+            found |= {row.id: self._case(row) for row in rows}
+            for conversation, agent, *one in talks:
+                case = found.get(conversation)
+                if case is not None:
+                    record = TalkRecord(*one)
+                    case.history.talks.append(record)
+                    if agent:
+                        case.agents = {**(case.agents or {}), record.interface: agent}
+        return found
+
+    def _case(self, row: Conversation) -> Case:
+        history = History(
+            row.id,
             row.started_at,
             number=row.number or row.raw,
             presentation="prohib" if row.reason == "number_withheld" else "",
@@ -378,31 +429,10 @@ class Records:
             path=tuple(row.path),
             language=row.language,
             stints=[StintRecord(row.queue, row.queued_at)] if row.queue and row.queued_at is not None else [],
-            talks=[TalkRecord(*one) for one in stints],
             ended_at=row.ended_at,
             lost=row.lost,
         )
-
-    async def close_lost(
-        self, conversation: str, now: float, still: Collection[str] = (), over: bool = True
-    ) -> list[tuple[str, str]]:
-        """Close the talks of an earlier run whose end nobody saw, and with ``over`` the conversation itself.
-
-        ``still``: interfaces that are talking in it even now. Returns agent and queue of each talk that was closed and
-        that its agent has not written up.
-        """
-        row, talk, written = table_of(Conversation), table_of(Talk), table_of(WrapUp)
-        ended = (
-            talk.c.conversation_id == conversation,
-            talk.c.ended_at.is_(None),
-            talk.c.interface.not_in(list(still)),
-        )
-        async with self._database.connection() as connection:
-            by = select(written.c.agent).where(written.c.conversation_id == conversation)
-            owed = select(talk.c.agent, talk.c.queue).where(*ended, talk.c.agent.not_in(by))
-            found = (await connection.execute(owed)).all()
-            await connection.execute(update(talk).where(*ended).values(ended_at=now))
-            if over:
-                unfinished = (row.c.id == conversation, row.c.ended_at.is_(None))
-                await connection.execute(update(row).where(*unfinished).values(ended_at=now, lost=True))
-        return [(agent, queue) for agent, queue in found if agent]
+        number = parse_number(history.number, region=self._settings.office.region, presentation=history.presentation)
+        known = (CustomerRef(row.customer_id, "", row.customer_name),) if row.customer_id else ()
+        certainty = next((one for one in Certainty if one == row.certainty), Certainty.NONE)
+        return Case(history, replace(number, raw=row.raw), Match(certainty, row.reason, known, self._adapter))

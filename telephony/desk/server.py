@@ -10,13 +10,13 @@ DeskError    the server cannot start; the text is one line and fit to be shown
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import time
 import weakref
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -28,6 +28,7 @@ from crm_bridge.database import DatabaseError
 from telephony.desk import openapi, problems
 from telephony.desk.api import COOKIE, Api
 from telephony.desk.bodies import BODY_LIMIT
+from telephony.desk.connections import Connection, Connections, Patience, is_loopback
 from telephony.desk.pages import STATIC, Pages
 from telephony.desk.ports import Office, OfficeError
 from telephony.desk.problems import Problem
@@ -35,12 +36,14 @@ from telephony.desk.routes import Call, Route
 from telephony.desk.sockets import SOCKETS_PER_PERSON, Pacer, Sockets
 from telephony.desk.stream import Board
 from telephony.floor.accounts import Accounts, Session
-from telephony.settings import Settings
+from telephony.settings import Settings, origin_of
 
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 10.0
 STOP_SECONDS = 2.0
+BACKLOG = 512
+"""Connections that may wait to be taken in: after a restart the whole office comes at once."""
 TOKEN_LONGEST = 128
 _LANGUAGE = web.RequestKey("desk_language", str)
 
@@ -77,6 +80,7 @@ class DeskServer:
         clock: Callable[[], float] = time.time,
         static: Path = STATIC,
         sockets_per_person: int = SOCKETS_PER_PERSON,
+        patience: Patience | None = None,
     ) -> None:
         self.accounts = accounts
         self.office = office
@@ -87,6 +91,10 @@ class DeskServer:
         self.sign_ins = Counter("callfloor_desk_sign_ins", "Attempts to sign in", ["result"], registry=registry)
         slow = Counter("callfloor_desk_slow_cut", "Desks cut off because they could not keep up", registry=registry)
         self.sockets = Sockets(sockets_per_person, on_slow=slow.inc)
+        self.unreadable = Counter(
+            "callfloor_desk_unreadable", "What came to the port and was no request", ["error"], registry=registry
+        )
+        self.connections = Connections(settings.http, registry, patience)
         Gauge("callfloor_desk_sockets", "Open desks", registry=registry).set_function(lambda: len(self.sockets))
         Gauge("callfloor_desk_seq", "Number of the last change", registry=registry).set_function(lambda: board.seq)
         self.routes = (*Api(self).routes(), *Pages(static).routes())
@@ -97,6 +105,7 @@ class DeskServer:
             self._register(route)
         self._pacer = Pacer(board)
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -106,10 +115,17 @@ class DeskServer:
         """Listen. ``port``: in place of the settings' one; 0 for any. Raises ``DeskError``."""
         http = self._settings.http
         wanted = http.port if port is None else port
-        runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=STOP_SECONDS)
+        runner = web.AppRunner(self.app, shutdown_timeout=STOP_SECONDS)
         await runner.setup()
+        server = runner.server
+        assert server is not None
+
+        def connection() -> Connection:
+            return Connection(server, self.connections, self._complain)
+
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(runner, http.host, wanted).start()
+            self._listener = await loop.create_server(connection, http.host, wanted, backlog=BACKLOG)
         except OSError as failed:
             await runner.cleanup()
             raise DeskError(
@@ -129,6 +145,9 @@ class DeskServer:
             self._sweeper = None
         self._pacer.stop()
         await self.sockets.close_all()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -136,8 +155,7 @@ class DeskServer:
     @property
     def port(self) -> int:
         """Where it listens; 0 while it does not."""
-        addresses = [] if self._runner is None else self._runner.addresses
-        return int(addresses[0][1]) if addresses else 0
+        return int(self._listener.sockets[0].getsockname()[1]) if self._listener is not None else 0
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
@@ -203,32 +221,56 @@ class DeskServer:
             if session is None:
                 raise Problem("not-signed-in")
             request[_LANGUAGE] = session.user.language
+            _connection(request).known()
             if session.user.role not in route.roles:
                 raise Problem("role-missing", params={"roles": ", ".join(sorted(route.roles))})
-        body = None if route.body is None else await _read(request, route.body)
+        body = None if route.body is None else await self._read(request, route.body)
+        _connection(request).heard()
         return await route.handler(Call(request, session, body))
+
+    async def _read(self, request: web.Request, model: type[BaseModel]) -> BaseModel:
+        """The body, checked against its model. What was sent is never repeated in the answer: it may be a password."""
+        if request.content_type != "application/json":
+            raise Problem("not-json", headers={"Accept": "application/json"})
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise Problem("body-encoded", headers={"Accept-Encoding": "identity"})
+        try:
+            async with asyncio.timeout(self.connections.patience.body):
+                raw = await request.read()
+        except TimeoutError:
+            raise Problem("body-late", headers={"Connection": "close"}) from None
+        except web.RequestPayloadError:
+            raise Problem("bad-request") from None
+        try:
+            return model.model_validate_json(raw)
+        except ValidationError as invalid:
+            errors = invalid.errors(include_url=False, include_context=False, include_input=False)
+        if errors[0]["type"] in ("json_invalid", "model_type"):
+            raise Problem("malformed-json")
+        listed = [{"pointer": _pointer(error["loc"]), "reason": error["type"]} for error in errors[:20]]
+        raise Problem("invalid-fields", extra={"errors": listed})
 
     def _own_origin(self, request: web.Request) -> bool:
         """Whether a request that changes something comes from our own page. Every browser says where it comes from."""
-        origin = request.headers.get("Origin", "")
-        if self._settings.http.public_url is not None:
-            public = urlsplit(self._settings.http.public_url)
-            return origin.lower() == f"{public.scheme}://{public.netloc}".lower()
-        parts = urlsplit(origin) if origin.startswith(("http://", "https://")) else None
-        return parts is not None and bool(parts.netloc) and parts.netloc.lower() == (request.host or "").lower()
+        origin = origin_of(request.headers.get("Origin", ""))
+        if origin is None:
+            return False
+        public = self._settings.http.public_url
+        return origin == (public or origin_of(f"{origin.partition(':')[0]}://{request.host or ''}"))
 
     def secure(self, request: web.Request) -> bool:
         """Whether people reach us over TLS."""
         public = self._settings.http.public_url
-        return public.lower().startswith("https://") if public is not None else request.secure
+        return public.startswith("https://") if public is not None else request.secure
 
     def address(self, request: web.Request) -> str:
         """The client's address: the peer's, or what a trusted proxy on this machine says it is."""
         peer = request.remote or ""
-        if self._settings.http.trust_proxy and _is_loopback(peer):
-            # The last one is the proxy's own word; those before it are the client's.
-            forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-            return forwarded[:64] or peer
+        if self._settings.http.trust_proxy and is_loopback(peer):
+            # The last one is the proxy's own word; those before it, and header lines before its own, are the client's.
+            forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())).rpartition(",")[2].strip()
+            with contextlib.suppress(ValueError):
+                return str(ipaddress.ip_address(forwarded))
         return peer
 
     @web.middleware
@@ -259,10 +301,24 @@ class DeskServer:
         except Exception:
             log.exception("request_failed", method=request.method, path=request.path[:200])
             problem = Problem("internal")
-        spoken = request.get(_LANGUAGE) or problems.language(
-            request.headers.get("Accept-Language"), self._settings.office.language
-        )
+        finally:
+            _connection(request).answered()
+        # The page says what it is switched to. The account's language is for clients that say nothing we speak.
+        own = request.get(_LANGUAGE, self._settings.office.language)
+        spoken = problems.language(request.headers.get("Accept-Language"), own)
         return problems.response(problem, spoken, fallback)
+
+    def _complain(self, request: web.BaseRequest, status: int, error: BaseException | None) -> web.Response:
+        """The answer to what is no request, or could not be answered by those who should."""
+        self.unreadable.labels(type(error).__name__).inc()
+        if status < 500:
+            log.debug("request_unreadable", error=type(error).__name__, peer=request.remote)
+        else:
+            log.error("request_failed", error=type(error).__name__, exc_info=error)
+        problem = Problem("bad-request" if status < 500 else "internal")
+        answer = problems.response(problem, self._settings.office.language)
+        answer.headers.update(SECURITY_HEADERS)
+        return answer
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(SECURITY_HEADERS)
@@ -271,27 +327,11 @@ class DeskServer:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
 
 
-async def _read(request: web.Request, model: type[BaseModel]) -> BaseModel:
-    """The body, checked against its model. What was sent is never repeated in the answer: it may be a password."""
-    if request.content_type != "application/json":
-        raise Problem("not-json", headers={"Accept": "application/json"})
-    raw = await request.read()
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as invalid:
-        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-    if errors[0]["type"] in ("json_invalid", "model_type"):
-        raise Problem("malformed-json")
-    listed = [{"pointer": _pointer(error["loc"]), "reason": error["type"]} for error in errors[:20]]
-    raise Problem("invalid-fields", extra={"errors": listed})
+def _connection(request: web.Request) -> Connection:
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    return connection
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     return "".join("/" + str(step)[:64].replace("~", "~0").replace("/", "~1") for step in location)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

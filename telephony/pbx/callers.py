@@ -145,15 +145,20 @@ class Phone:
 
     async def start(self) -> None:
         """Go on duty; it can be called when this returns. Raises ``CallError``."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="callfloor-phone-"))
         # -rtp_echo: the caller hears herself, and audio flows in both directions.
         self._sipp = await _sipp(self.image, self._folder, self.host, phone(self.script), "-rtp_echo", port=self.port)
         until = time.monotonic() + _START_LIMIT
         while not _udp_port_taken(self.host, self.port):
             if self._sipp.returncode is not None or time.monotonic() > until:
-                reason = _complaint(self._folder)
-                await self.stop()
-                raise CallError(f"phone {self.port}: SIPp does not come up: {reason}")
+                raise CallError(f"phone {self.port}: SIPp does not come up: {_complaint(self._folder)}")
             await asyncio.sleep(_POLL)
 
     async def stop(self) -> None:

@@ -6,7 +6,10 @@ import asyncio
 import gzip
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,11 +23,12 @@ from crm_bridge.adapters.webhook import MAX_ANSWER, WebhookAdapter, sign
 from crm_bridge.database import Database
 from crm_bridge.outbox import OutboxWorker, RetryPolicy, items
 from crm_bridge.ports import CallReport, CrmError, CrmRefused, CrmUnavailable
-from crm_bridge.records import save_wrap_up
+from crm_bridge.records import MAX_NOTE, save_wrap_up
 from crm_bridge.samples import SAMPLES
 
 CUSTOMER = {"id": "1", "number": "204117", "name": "Anna"}
 CARD = {"customer": CUSTOMER}
+DOCUMENT = Path(__file__).parents[2] / "docs/webhook-crm.md"
 
 
 def said(body: Any, status: int = 200, **headers: str) -> httpx.Response:
@@ -52,6 +56,8 @@ def said(body: Any, status: int = 200, **headers: str) -> httpx.Response:
         (said({"customers": None}), CrmRefused, "customers"),
         (said({"customers": [{"id": 7, "name": "x"}]}), CrmRefused, "customers.0.id"),
         (said({"customers": [{"id": "", "name": "x"}]}), CrmRefused, "customers.0.id"),
+        (said({"customers": [{"id": "K\n1", "name": "x"}]}), CrmRefused, "customers.0.id"),
+        (said({"customers": [{"id": "x" * 201, "name": "x"}]}), CrmRefused, "customers.0.id"),
         (said({"customers": [{"id": "1", "name": "x" * 201}]}), CrmRefused, "customers.0.name"),
         (said({"customers": [CUSTOMER] * 101}), CrmRefused, "too_long"),
         (said(b"[" * 500_000), CrmRefused, "cannot be read"),
@@ -136,6 +142,57 @@ async def test_a_card_that_is_not_what_was_asked_for(
         await webhook.card("1")
 
 
+CONTROL = ["\0", "\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"]
+
+
+@pytest.mark.parametrize("sign", CONTROL)
+async def test_control_characters_in_names_and_ids_are_refused(
+    wire: respx.MockRouter, webhook: WebhookAdapter, sign: str
+) -> None:
+    for field in ("id", "number", "name", "company"):
+        wire["crm"].mock(return_value=said({"customers": [{**CUSTOMER, field: f"a{sign}b"}]}))
+        with pytest.raises(CrmRefused, match=rf"customers\.0\.{field}"):
+            await webhook.find_by_number("+493023125042")
+    for reference in (f"R{sign}1", f"R1{sign}"):
+        wire["crm"].mock(return_value=said({"reference": reference}))
+        with pytest.raises(CrmRefused, match="reference"):
+            await webhook.record_call(report("a"), "a/call")
+    wire["crm"].mock(return_value=said({"card": {"customer": CUSTOMER, "phones": [f"030{sign}1"]}}))
+    with pytest.raises(CrmRefused, match="phones"):
+        await webhook.card("1")
+
+
+async def test_a_lone_surrogate_is_no_text(wire: respx.MockRouter, webhook: WebhookAdapter) -> None:
+    wire["crm"].mock(return_value=said(b'{"reference": "R\\ud800"}'))
+    with pytest.raises(CrmRefused):
+        await webhook.record_call(report("a"), "a/call")
+
+
+async def test_in_a_long_text_only_the_control_characters_are_lost(
+    wire: respx.MockRouter, webhook: WebhookAdapter
+) -> None:
+    text = "first\r\nsecond\tcolumn\r\0third\u202efourth"
+    activity = {"at": 1, "kind": "note", "text": text}
+    wire["crm"].mock(return_value=said({"card": {"customer": CUSTOMER, "activities": [activity]}}))
+    card = await webhook.card("1")
+    assert card is not None
+    assert card.activities[0].text == "first\nsecond\tcolumn\n\ufffdthird\ufffdfourth"
+
+
+async def test_a_reference_with_a_nul_is_a_dead_letter_and_the_next_call_is_delivered(
+    wire: respx.MockRouter, webhook: WebhookAdapter, database: Database
+) -> None:
+    references = iter(["REF\0-1", "REF-2"])
+    wire["crm"].mock(side_effect=lambda _: said({"reference": next(references)}))
+    worker = OutboxWorker(database, webhook, RetryPolicy(), clock=lambda: NOW)
+    for conversation in ("a", "b"):
+        await save_wrap_up(database, report(conversation), adapter="webhook", at=NOW)
+        assert await worker.turn() == 1
+    (row,) = await items(database, "webhook")
+    assert (row.conversation_id, row.state) == ("a", "dead")
+    assert "reference" in row.last_error
+
+
 async def test_two_customers_of_one_customer_number_open_nothing(
     wire: respx.MockRouter, webhook: WebhookAdapter
 ) -> None:
@@ -152,6 +209,17 @@ async def test_what_goes_out_is_signed_and_names_its_key(wire: respx.MockRouter,
     assert request.headers["X-Callfloor-Signature"] == f"v1={sign(SECRET.encode(), stamp, request.content)}"
     body = json.loads(request.content)
     assert (body["request"], body["call"]["conversation"], body["call"]["path"]) == ("calls", "a", ["hello"])
+
+
+async def test_the_longest_note_goes_out_whole_and_is_as_long_as_the_document_says(
+    wire: respx.MockRouter, webhook: WebhookAdapter
+) -> None:
+    wire["crm"].mock(return_value=said({"reference": "1"}))
+    note = "ä" * MAX_NOTE
+    await webhook.record_call(replace(report("a"), note=note), "a/call")
+    assert json.loads(wire.calls.last.request.content)["call"]["note"] == note
+    (promised,) = re.findall(r"`note` is an agent's text of at most ([0-9,]+) characters", DOCUMENT.read_text())
+    assert int(promised.replace(",", "")) == MAX_NOTE
 
 
 def test_the_signature_of_the_documents_example() -> None:

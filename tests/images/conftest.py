@@ -27,6 +27,7 @@ PLANTED = (
     ".git/config",
     "callfloor.toml",
     "docker/.env",
+    "docker/secrets/agi_secret",
     "docker/secrets/ami_secret",
     "docker/secrets/database_password",
     "telephony/desk/web/.env",

@@ -146,7 +146,7 @@ def test_the_settings_are_valid_and_fit_the_compose_file(tmp_path: Path) -> None
         environment = dict(SERVICES[name]["environment"])
         for key, value in environment.items():
             if key.endswith("_FILE"):
-                (tmp_path / Path(value).name).write_text("s3cret\n")
+                (tmp_path / Path(value).name).write_text("s3cret-of-sixteen\n")
                 environment[key] = str(tmp_path / Path(value).name)
         settings = load(FILE.parent / "callfloor.toml", environment)
         subnet = DOCUMENT["networks"]["inner"]["ipam"]["config"][0]["subnet"]
@@ -154,9 +154,10 @@ def test_the_settings_are_valid_and_fit_the_compose_file(tmp_path: Path) -> None
         assert settings.ami.host in SERVICES
         assert settings.agi.host == SERVICES["callfloor"]["hostname"]
         assert not settings.pbx.managed
+        assert settings.agi.secret is not None
     # The last ones are the service's own.
     assert settings.agi.allow == (subnet,)
-    assert settings.storage.url == "postgresql+asyncpg://callfloor:s3cret@postgres/callfloor"
+    assert settings.storage.url == "postgresql+asyncpg://callfloor:s3cret-of-sixteen@postgres/callfloor"
     ports = " ".join(SERVICES["asterisk"]["ports"] + SERVICES["callfloor"]["ports"])
     for port in (f"{settings.pbx.sip_port}/udp", f"{settings.pbx.ws_port}/tcp", f"{settings.http.port}/tcp"):
         assert f":{port}" in ports

@@ -68,7 +68,7 @@ def test_no_process_is_root(running: Running) -> None:
 def test_the_doctor_finds_nothing_to_mend(running: Running) -> None:
     said = running.office.run("callfloor", "callfloor", "doctor")
     assert said.returncode == 0, said.stdout + said.stderr
-    for part in ("flow", "database", "crm", "asterisk", "clock", "queues", "rights", "least rights"):
+    for part in ("flow", "database", "crm", "agi", "asterisk", "clock", "queues", "rights", "least rights"):
         assert f"ok   {part}: " in said.stdout
     assert "postgres" in said.stdout
 
@@ -108,7 +108,7 @@ def test_a_caller_hears_the_prompts_that_callfloor_made(running: Running) -> Non
 
 def test_passwords_are_in_no_log_and_in_no_environment(running: Running) -> None:
     words = [path.read_text().strip() for path in (running.office.folder / "secrets").iterdir()]
-    assert len(words) == 2
+    assert len(words) == 3
     shown = running.asterisk.log + running.callfloor.log
     for name in ("configuration", "asterisk", "callfloor"):
         shown += running.office.run(name, "env").stdout

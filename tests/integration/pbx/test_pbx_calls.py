@@ -122,7 +122,8 @@ async def test_the_ivr_decides_queue_priority_and_language(pbx: Asterisk, raw_am
         DID,
         "",
     ]
-    assert ivr.environments[0]["agi_network_script"] == "ivr"
+    assert ivr.environments[0]["agi_network_script"] == f"ivr/{pbx.secrets.agi}"
+    assert len(pbx.secrets.agi) >= 24
 
 
 @pytest.mark.parametrize(
@@ -178,13 +179,24 @@ async def test_a_withheld_number_stays_withheld(pbx: Asterisk, raw_ami: Connect,
 
 
 @pytest.mark.parametrize(
-    ("privacy", "presentation"), [("id", "prohib"), ("user;header", "prohib"), ("none", "allowed")]
+    ("privacy", "presentation"),
+    [
+        (["id"], "prohib"),
+        (["user;header"], "prohib"),
+        (["none"], "allowed"),
+        (["none", "none"], "allowed"),
+        (["none", "id"], "prohib"),
+        (["none", "none", "none", "user"], "prohib"),
+        (["none, id"], "prohib"),
+    ],
 )
-async def test_privacy_is_kept_where_the_network_asserts_no_identity(
-    pbx: Asterisk, raw_ami: Connect, privacy: str, presentation: str
+@pytest.mark.parametrize("asserted", [False, True])
+async def test_privacy_is_kept_in_whatever_line_and_without_an_asserted_identity(
+    pbx: Asterisk, raw_ami: Connect, privacy: list[str], presentation: str, asserted: bool
 ) -> None:
     ami = await raw_ami(pbx)
-    headers = [f"Privacy: {privacy}"]
+    headers = [f"Privacy: {line}" for line in privacy]
+    headers += [f"P-Asserted-Identity: sip:{CALLER}@example.invalid"] if asserted else []
     await call(pbx.settings, pbx.image, dial=DID, number=CALLER, headers=headers, hang_up_after=0.2, deadline=20)
     joined = await ami.event("QueueCallerJoin")
     assert _variables(joined)["CALLERID(pres)"].startswith(presentation)
@@ -193,11 +205,30 @@ async def test_privacy_is_kept_where_the_network_asserts_no_identity(
     assert {_variables(event)["CALLERID(pres)"].startswith(presentation) for event in told} == {True}
 
 
-async def test_a_caller_cannot_write_code_into_her_number(pbx: Asterisk, raw_ami: Connect) -> None:
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("+49-30-2312.5045", "+493023125045"),
+        ("+49%2030%2023125045", "+493023125045"),
+        ("*21#", "*21#"),
+        ("4930%22%24%7BSHELL%28id%29%7D5", None),
+        ("+4930%ff%c3%bc23125045", None),
+        ("+4930a23125045", None),
+        ("+49%20%280%293023125045", None),
+        ("-.-", None),
+    ],
+)
+async def test_only_what_is_a_number_is_told_as_one(
+    pbx: Asterisk, raw_ami: Connect, number: str, shown: str | None
+) -> None:
     ami = await raw_ami(pbx)
-    hostile = "4930%22%24%7BSHELL%28id%29%7D5"
-    await call(pbx.settings, pbx.image, dial=DID, number=hostile, hang_up_after=0.2, deadline=20)
-    assert (await ami.event("QueueCallerJoin"))["calleridnum"] == ["49305"]
+    await call(pbx.settings, pbx.image, dial=DID, number=number, hang_up_after=0.2, deadline=20)
+    joined = await ami.event("QueueCallerJoin")
+    assert joined["calleridnum"] == [shown or "<unknown>"]
+    allowed = shown is not None
+    assert _variables(joined)["CALLERID(pres)"].startswith("allowed") is allowed
+    told = [event for event in ami.events if _variables({"chanvariable": [], **event}).get("CALLFLOOR_ID")]
+    assert {_variables(event)["CALLERID(pres)"].startswith("allowed") for event in told} == {allowed}
 
 
 FORGED = "4930%0d%0a%0d%0aEvent%3a%20Hangup%0d%0aUniqueid%3a%20pbx1-1.1"

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from telephony.doctor import examine
+from telephony.pbx.process import Asterisk
 from telephony.settings import Settings
 
 from .conftest import House
@@ -21,6 +22,7 @@ async def test_a_healthy_house_and_each_thing_that_can_be_wrong_with_it(
     furnish: Callable[..., Awaitable[House]],
 ) -> None:
     house = await furnish()
+    await house.serve()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CALLFLOOR_")}
     asked = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "telephony.cli", "--config", str(house.config), "doctor"),
@@ -30,10 +32,27 @@ async def test_a_healthy_house_and_each_thing_that_can_be_wrong_with_it(
     )
     said, complaint = (text.decode() for text in await asked.communicate())
     assert (asked.returncode, complaint) == (0, ""), said
-    assert [line.split()[:2] for line in said.splitlines()] == [
-        ["ok", what]
-        for what in ("flow:", "database:", "crm:", "asterisk:", "clock:", "queues:", "dialplan:", "rights:")
-    ] + [["ok", "least"], ["ok", "least"]]
+    assert [line[:5] + line[5:].partition(":")[0] for line in said.splitlines()] == [
+        f"ok   {what}"
+        for what in (
+            "flow",
+            "prompts",
+            "database",
+            "crm",
+            "agi",
+            "http port",
+            "agi port",
+            "service",
+            "asterisk",
+            "clock",
+            "queues",
+            "phones",
+            "dialplan",
+            "rights",
+            "least rights",
+            "least rights",
+        )
+    ]
 
     async def bad(**over: object) -> dict[str, str]:
         document = house.settings.model_dump()
@@ -49,11 +68,29 @@ async def test_a_healthy_house_and_each_thing_that_can_be_wrong_with_it(
     found = await bad(queues=more)
     assert set(found) == {"queues"}
     assert "has no queue orders; render the configuration again" in found["queues"]
+    phones = house.settings.model_dump()["phones"]
+    found = await bad(phones=[*phones, {"name": "phone9"}])
+    assert set(found) == {"phones"}
+    assert "has no endpoint phone9; render the configuration again" in found["phones"]
     found = await bad(ami={"port": house.settings.pbx.ws_port})
     assert set(found) == {"asterisk"}
     found = await bad(ami={"tls": True})
     assert "does not speak TLS" in found["asterisk"]
+    found = await bad(agi={"secret": "not-what-the-dialplan-says"})
+    assert set(found) == {"dialplan"}
+    assert "does not say our agi.secret" in found["dialplan"]
+    assert "not-what" not in found["dialplan"]
     await house.asterisk.cli("dialplan remove context callfloor-fallback")
     found = await bad()
     assert set(found) == {"dialplan"}
     assert "callfloor-fallback" in found["dialplan"]
+
+
+async def test_a_phone_that_has_not_registered(start_asterisk: Callable[..., Awaitable[Asterisk]]) -> None:
+    asterisk = await start_asterisk(phones=[{"name": "phone1"}, {"name": "phone2", "webrtc": True}])
+    pbx = asterisk.settings.pbx
+    (found,) = (str(one) for one in await examine(asterisk.settings) if one.what == "phones")
+    assert found == (
+        f"BAD  phones: not registered: phone1; register at 127.0.0.1:{pbx.sip_port} with the phone's name as user "
+        f"and the password in {pbx.folder}/secrets.json, or the one you set as its secret"
+    )

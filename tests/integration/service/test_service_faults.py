@@ -321,3 +321,102 @@ async def test_kill_9_at_any_moment_loses_no_wrap_up_and_delivers_each_once(furn
     assert {conversation: calls[conversation]["note"] for conversation in promised} == promised
     assert await house.crm.calls_with_code() == len(MOMENTS)
     assert sue.entities["office"]["office"]["outbox_dead"] == 0
+
+
+async def still_owes(house: House, agent: DemoAgent, conversation: str, note: str) -> None:
+    """After a restart the code is asked for again, taken, and in the CRM once."""
+    assert house.crm is not None
+    before = await house.crm.calls_with_code()
+    await agent.until(
+        lambda: any(
+            pop["conversation"] == conversation and pop["state"] == "wrap_up"
+            for pop in agent.entities.get("pop", {}).values()
+        ),
+        "the code to be asked for again",
+    )
+    assert agent.presence == "after_call_work"
+    await wrap_up(agent, conversation, "PARCEL", note)
+    await agent.until(lambda: agent.presence == "ready", "to be ready again")
+
+    async def delivered() -> bool:
+        call = (await house.calls()).get(conversation, {})
+        return call.get("crm_state") == "delivered" and call["ended_at"] is not None
+
+    await eventually(delivered, "the record and its delivery")
+    call = (await house.calls())[conversation]
+    assert (call["code"], call["note"], call["agent"]) == ("PARCEL", note, "anna")
+    assert 0.1 < call["talked"] < 10
+    assert call["started_at"] < call["answered_at"] < call["ended_at"] < time.time()
+    assert await house.crm.calls_with_code() == before + 1
+
+
+def talks_on_disk(house: House, conversation: str) -> list[tuple[float | None]]:
+    """The ends of the conversation's talks as the database has them."""
+    with contextlib.closing(sqlite3.connect(house.folder / "callfloor.db", timeout=5)) as connection:
+        return connection.execute("SELECT ended_at FROM talk WHERE conversation_id = ?", (conversation,)).fetchall()
+
+
+async def test_kill_9_at_the_very_moment_the_code_is_asked_for_loses_nothing(furnish: Furnish) -> None:
+    """Before the batch of records is on disk: the journal has what made the pop."""
+    house = await furnish(webhook=True)
+    await house.serve()
+    anna, _ = await house.at_work("anna", "sue")
+    early = 0
+    for number in range(3):
+        phone = await house.phone("phone1", PhoneScript(answer_after=0.1, talk=0.3))
+        await house.member("phone1", lambda line: "Not in use" in line and "paused" not in line, "may be rung")
+        calling = house.call()
+        conversation = (await pop_of(anna, "wrap_up"))["conversation"]
+        await house.kill()
+        early += all(ended is None for (ended,) in talks_on_disk(house, conversation))
+        await calling
+        await house.serve()
+        await still_owes(house, anna, conversation, f"note {number}")
+        await phone.stop()
+    assert early, "the kill was never quicker than the batch: this proves nothing"
+
+
+async def test_kill_9_after_a_call_during_which_the_database_was_locked_loses_nothing(furnish: Furnish) -> None:
+    house = await furnish(webhook=True)
+    await house.serve()
+    anna, _ = await house.at_work("anna", "sue")
+    await house.phone("phone1", PhoneScript(answer_after=0.1, talk=0.3))
+    await house.member("phone1", lambda line: "Not in use" in line, "may be rung")
+    with locked(house):
+        calling = house.call()
+        conversation = (await pop_of(anna, "wrap_up"))["conversation"]
+        done = await house.figure("resyncs_total")
+
+        async def resynced() -> bool:
+            return await house.figure("resyncs_total") > done
+
+        await eventually(resynced, "a resync that comes after it")
+        await house.kill()
+        assert talks_on_disk(house, conversation) == []
+    await calling
+    await house.serve()
+    await still_owes(house, anna, conversation, "it was locked all the time")
+
+
+async def test_a_call_that_ends_while_the_service_is_down_is_told_as_long_as_it_was_seen(furnish: Furnish) -> None:
+    house = await furnish(webhook=True)
+    await house.serve()
+    anna, _ = await house.at_work("anna", "sue")
+    await house.phone("phone1", PhoneScript(answer_after=0.1, talk=7.0))
+    await house.member("phone1", lambda line: "Not in use" in line, "may be rung")
+    calling = house.call()
+    conversation = (await pop_of(anna, "talking"))["conversation"]
+    began, done = time.time(), await house.figure("resyncs_total")
+
+    async def resynced() -> bool:
+        return await house.figure("resyncs_total") > done + 1  # so that the first is not only in our own buffer
+
+    await eventually(resynced, "it to have been seen in the middle of the talk")
+    await house.kill()
+    down = time.time()
+    await calling
+    await house.serve()
+    await still_owes(house, anna, conversation, "ended while nobody looked")
+    call = (await house.calls())[conversation]
+    assert began < call["ended_at"] <= down
+    assert call["talked"] == pytest.approx(call["ended_at"] - call["answered_at"], abs=0.01)

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+import sqlmodel
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_bridge.adapters.embedded import EmbeddedAdapter
-from crm_bridge.database import Database
+from crm_bridge.database import Database, DatabaseUnreachable
 from crm_bridge.outbox import (
     MAX_RETRY_AFTER,
     OutboxWorker,
@@ -33,6 +35,7 @@ from crm_bridge.ports import CallReport, Card, CrmError, CrmRefused, CrmUnavaila
 from crm_bridge.records import ConversationRecord as Record
 from crm_bridge.records import recent_calls, save_wrap_up, write_records
 from crm_bridge.samples import SAMPLES, load_samples
+from crm_bridge.tables import OutboxRow
 
 POLICY = RetryPolicy(first=2.0, cap=300.0, attempts=60)
 
@@ -282,6 +285,54 @@ async def test_a_fault_in_the_adapter_is_survived(database: Database) -> None:
     assert (row.state, row.last_error) == ("waiting", "fault in the adapter: ZeroDivisionError")
 
 
+@pytest.mark.parametrize(
+    ("reference", "state", "kept"),
+    [("REF\0-1\udcff", "done", "REF\ufffd-1\ufffd"), (object(), "dead", None), (10**30, "dead", None)],
+)
+async def test_a_reference_that_no_database_takes_neither_ends_the_worker_nor_comes_back_for_ever(
+    database: Database, reference: object, state: str, kept: str | None
+) -> None:
+    class Odd(Crm):
+        async def record_call(self, report: CallReport, key: str) -> str:
+            await super().record_call(report, key)
+            return reference if report.conversation == "odd" else "R"  # type: ignore[return-value]
+
+    clock, crm = Clock(), Odd()
+    await owe(database, "odd", "a", at=clock.now)
+    assert await worker(database, crm, clock).turn() == 2
+    async with database.session() as session:
+        rows = {row.conversation_id: row for row in (await session.exec(sqlmodel.select(OutboxRow))).all()}
+    assert (rows["odd"].state, rows["odd"].external_id) == (state, kept)
+    assert (rows["a"].state, rows["a"].external_id) == ("done", "R")
+    if state == "dead":
+        assert "does not take what became of this delivery" in rows["odd"].last_error
+        assert "\n" not in rows["odd"].last_error
+
+
+async def test_a_fault_that_nobody_foresaw_does_not_end_the_worker(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm, delivered = Crm(), asyncio.Event()
+    one = OutboxWorker(database, crm, POLICY, observe=lambda _: delivered.set(), poll_seconds=0.01)
+    real, faults = one.turn, [RuntimeError("nobody foresaw it"), DatabaseUnreachable("gone")]
+
+    async def turn() -> int:
+        if faults:
+            raise faults.pop(0)
+        return await real()
+
+    monkeypatch.setattr(one, "turn", turn)
+    await owe(database, "a", at=0.0)
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(one.run())
+        try:
+            await asyncio.wait_for(delivered.wait(), 5)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert [one["event"] for one in logs][:2] == ["outbox_turn_failed", "outbox_database_failed"]
+
+
 async def test_the_running_worker_wakes_up_for_a_new_row_and_tells_how_the_crm_is(database: Database) -> None:
     crm = Crm()
     seen: list[CrmError | None] = []
@@ -303,7 +354,9 @@ async def test_the_running_worker_wakes_up_for_a_new_row_and_tells_how_the_crm_i
         crm.failure = None
         told.clear()
         (row,) = await items(database, "fake")
-        assert await retry(database, row.id or 0, now=0.0)
+        async with asyncio.timeout(5):
+            while not await retry(database, row.id or 0, now=0.0):  # noqa: ASYNC110 - told of before it is noted
+                await asyncio.sleep(0.002)
         one.hurry()
         await asyncio.wait_for(told.wait(), 5)
         assert [type(failure) for failure in seen] == [type(None), CrmUnavailable, type(None)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlmodel import select
@@ -54,6 +55,27 @@ async def test_a_record_written_again_replaces_the_row(database: Database) -> No
         (talk,) = (await session.exec(select(Talk))).all()
     assert (kept.path, kept.ended_at, kept.lost, kept.customer_name) == (["a", "b", "c"], 170.0, True, "Anna")
     assert (talk.agent, talk.ended_at, talk.talked) == ("eva", 165.0, 60.0)
+
+
+async def test_texts_that_no_database_takes_are_cleaned_not_refused(database: Database) -> None:
+    bad, good = "a\0b\udcffc", "a\ufffdb\ufffdc"
+    await write_records(
+        database,
+        [conversation(customer_name=bad, queue=bad, raw=bad, language=bad, customer_id=bad, path=(bad, "b"))],
+        [TalkRecord("pbx1-1.1", bad, 105.0, "eva", bad, 165.0, 60.0)],
+    )
+    owed = replace(report(note=bad), queue=bad, number=bad, path=(bad,), agent_name=bad)
+    await save_wrap_up(database, owed, adapter="embedded", at=1.0)
+    async with database.session() as session:
+        (kept,) = (await session.exec(select(Conversation))).all()
+        (talk,) = (await session.exec(select(Talk))).all()
+        (written,) = (await session.exec(select(WrapUp))).all()
+    assert (kept.customer_name, kept.queue, kept.raw, kept.language, kept.customer_id) == (good,) * 5
+    assert kept.path == [good, "b"]
+    assert (talk.interface, talk.queue, written.note) == (good, good, good)
+    (row,) = await items(database, "embedded")
+    assert {row.payload[name] for name in ("queue", "number", "note", "agent_name")} == {good}
+    assert row.payload["path"] == [good]
 
 
 async def test_one_batch_may_hold_a_row_twice_and_the_last_one_counts(database: Database) -> None:

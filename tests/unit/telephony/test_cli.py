@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -53,6 +55,8 @@ def quiet(tmp_path: Path) -> dict[str, Any]:
         (("pbx", "dance"), "No such command 'dance'. See: callfloor pbx --help"),
         (("--config", "nope.toml", "serve"), "nope.toml: no such file; create it, or name another with --config"),
         (("--config", "nope.toml", "doctor"), "nope.toml: no such file"),
+        (("flow", "check", "nope.yaml"), "nope.yaml: no such file; name a flow's file"),
+        (("flow", "check", "empty"), "empty: is a folder; name the flow's file in it"),
         (("replay", "nope.ami"), "nope.ami: no such file"),
         (("replay", "empty"), "empty: no journal in this folder"),
         (("replay", "garbage.ami"), "garbage.ami: is no journal"),
@@ -66,6 +70,16 @@ def test_mistakes_on_the_command_line(
     (tmp_path / "garbage.ami").write_bytes(bytes(range(1, 200)))
     (tmp_path / "damaged.ami").write_bytes(b"@E 1000000 1 3\nabc\n@E what\n")
     assert says in callfloor(*arguments).complaint
+
+
+def test_every_fault_of_the_settings_is_a_line(callfloor: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "callfloor.toml").write_text("[office]\nregion = 'D'\n[http]\nport = 'x'\n")
+    said = callfloor("serve")
+    assert said.status == 2
+    assert [line.rpartition(":")[0] for line in said.err.splitlines()] == [
+        "callfloor: callfloor.toml: office.region",
+        "callfloor: callfloor.toml: http.port",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +151,20 @@ def test_an_asterisk_that_does_not_let_us_in(
     assert "s3cret" not in said.err
 
 
+def test_a_wrong_password_is_said_before_prompts_are_rendered(
+    callfloor: Callable[..., Any],
+    manager: Callable[..., Any],
+    quiet: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no voice
+    quiet["ami__port"] = manager(GREETING, REFUSED).port
+    del quiet["flows__file"]
+    assert "ami.username" in callfloor("serve", **quiet).complaint
+    assert not (tmp_path / "var" / "prompts").exists()
+
+
 def test_people_are_added_listed_and_closed(callfloor: Callable[..., Any], quiet: dict[str, Any]) -> None:
     def add(login: str, *more: str, **variables: str) -> Any:
         return callfloor("user", "add", login, "--name", "Anna Berg", *more, **{**quiet, **variables})
@@ -152,11 +180,38 @@ def test_people_are_added_listed_and_closed(callfloor: Callable[..., Any], quiet
     assert "'a lot' is not a penalty" in add("ben", "--queue", "service:a lot", "--password", "x").complaint
     managed = {"pbx__managed": "true", "new_password": "a good password"}
     assert "no phone is called 'phone9'; the settings have none" in add("ben", "--phone", "phone9", **managed).complaint
-    (line,) = callfloor("user", "list", **quiet).out.splitlines()
+    with_phone = ("--phone", "p1", "--queue", "service")
+    for login, says in (("carl", ""), ("dora", "p1 is also the phone of carl: the last of them to sign in has it\n")):
+        assert add(login, *with_phone, new_password="a good password").out.partition("\n")[2] == says
+    changed = callfloor("user", "change", "anna", "--phone", "p1", **quiet)
+    assert changed.out.endswith("p1 is also the phone of carl, dora: the last of them to sign in has it\n")
+    assert callfloor("user", "change", "anna", "--phone", "", **quiet).out.count("\n") == 1
+    for login in ("carl", "dora"):
+        assert callfloor("user", "close", login, **quiet).status == 0
+    (line, *_) = callfloor("user", "list", **quiet).out.splitlines()
     assert line.split()[:4] == ["anna", "agent", "-", "service:3"]
     assert callfloor("user", "close", "anna", **quiet).status == 0
-    assert callfloor("user", "list", **quiet).out.rstrip().endswith("closed")
+    assert all(line.endswith("closed") for line in callfloor("user", "list", **quiet).out.splitlines())
     assert "nobody" in callfloor("user", "close", "nobody", **quiet).complaint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("user", "list"), ("user", "change", "anna", "--name", "A"), ("user", "close", "anna")],
+)
+def test_who_only_looks_makes_no_database(
+    callfloor: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    said = callfloor(*arguments).complaint
+    assert f"there is no database at {tmp_path}/var/callfloor.db; make one with: callfloor db upgrade" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_office_without_people_says_so(callfloor: Callable[..., Any], quiet: dict[str, Any]) -> None:
+    assert callfloor("db", "upgrade", **quiet).status == 0
+    said = callfloor("user", "list", **quiet)
+    assert (said.status, said.out) == (0, "")
+    assert said.err == "nobody may log in yet; add somebody with: callfloor user add LOGIN --name NAME\n"
 
 
 def test_the_database_is_brought_up_to_date(callfloor: Callable[..., Any], quiet: dict[str, Any]) -> None:
@@ -165,6 +220,12 @@ def test_the_database_is_brought_up_to_date(callfloor: Callable[..., Any], quiet
     assert first.out.startswith("the database is at revision ")
     said = callfloor("db", "upgrade", **{**quiet, "storage__url": "oracle://x"}).complaint
     assert "storage.url is not a database we know" in said
+
+
+def test_a_journal_of_a_quiet_day_is_said_to_be_one(callfloor: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "journal-00000001.ami").touch()
+    said = callfloor("replay", "journal-00000001.ami")
+    assert (said.status, said.out, said.err) == (0, "", "journal-00000001.ami: no conversation in it\n")
 
 
 def test_a_flow_is_checked_with_every_fault(callfloor: Callable[..., Any], tmp_path: Path) -> None:
@@ -203,7 +264,8 @@ def test_a_real_process_keeps_the_promise_and_a_closed_pipe_is_no_crash(tmp_path
     assert (cut.returncode, cut.stderr) == (1, b"")
 
 
-def test_a_wrong_host_is_tried_again_and_readyz_says_why(tmp_path: Path, quiet: dict[str, Any]) -> None:
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_wrong_host_is_tried_again_and_readyz_says_why(tmp_path: Path, quiet: dict[str, Any], watched: bool) -> None:
     environment = {f"CALLFLOOR_{name.upper()}": str(value) for name, value in quiet.items()}
 
     async def ask() -> tuple[int, str]:
@@ -221,11 +283,12 @@ def test_a_wrong_host_is_tried_again_and_readyz_says_why(tmp_path: Path, quiet: 
                     pass
                 await asyncio.sleep(0.05)
 
+    reader, writer = pty.openpty() if watched else os.pipe()
     service = subprocess.Popen(
         [sys.executable, "-m", "telephony.cli", "serve"],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
-        stdout=subprocess.DEVNULL,
+        stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -234,6 +297,18 @@ def test_a_wrong_host_is_tried_again_and_readyz_says_why(tmp_path: Path, quiet: 
     finally:
         service.terminate()
         _, log = service.communicate(timeout=15)
+        os.write(writer, b"\n.\n")  # what was printed ends here: a terminal knows no end of file
+        shown = b""
+        while not shown.endswith((b"\n.\n", b"\n.\r\n")):
+            shown += os.read(reader, 4096)
+        printed = [line for line in shown.decode().splitlines()[:-1] if line]
+        os.close(reader)
+        os.close(writer)
+    # A person is told where the desk is; who collects lines gets them all in one form.
+    desk = f"http://127.0.0.1:{quiet['http__port']}"
+    assert printed == ([f"callfloor: the desk is at {desk}"] if watched else [])
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["desk"] for line in lines if line["event"] == "service_up"] == ([] if watched else [desk])
     assert status == 503
     assert f"not connected to Asterisk: Asterisk at 127.0.0.1:{quiet['ami__port']} cannot be reached" in said
     assert service.returncode == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -98,15 +100,66 @@ def test_json_is_one_object_a_line_with_fixed_fields(
     )  # fmt: skip
 
 
-def test_what_libraries_log_is_masked_too(configured: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
-    configured()
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_library_logs_is_one_line_that_repeats_nothing_of_what_a_stranger_sent(
+    configured: Callable[..., Any], capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    configured(form)
     try:
-        raise RuntimeError(NUMBER)
+        raise RuntimeError("Bad status line:\n  b'evil'")
     except RuntimeError:
-        logging.getLogger("aiohttp.server").exception("Error handling a request from %s", NUMBER)
-    said = capsys.readouterr().err
-    assert "RuntimeError" in said
-    assert NUMBER not in said
+        logging.getLogger("aiohttp.server").exception("Error handling request from %s", "evil")
+    logging.getLogger("asyncio").error("Exception in callback <evil>\nhandle: <Handle evil>")
+    logging.getLogger("other").warning("%(a)-10.3s and %d%%", {"a": "evil", "b": 1})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "evil" not in "".join(lines)
+    if form == "json":
+        first, second, third = map(json.loads, lines)
+        assert (first["event"], first["level"], first["library"]) == ("library_complains", "error", "aiohttp.server")
+        assert (first["said"], first["error"]) == ("Error handling request from …", "RuntimeError")
+        assert re.fullmatch(r"test_logs\.py:\d+ test_what_a_library_logs\w+", first["at"])
+        assert (second["said"], third["said"], third["level"]) == ("Exception in callback", "… and …", "warning")
+
+
+def test_what_a_library_says_over_and_over_is_said_once_a_minute_and_counted(
+    configured: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured()
+    now = [1000.0]
+    logging.root.handlers[:] = [logs.Libraries(logs.Thinner(60, lambda: now[0]))]
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    def no_more_files(times: int) -> None:
+        for number in range(times):
+            try:
+                raise OSError(errno.EMFILE, "Too many open files")
+            except OSError as failed:
+                # As asyncio's own handler says it.
+                said = f"socket.accept() out of system resource\nsocket: <asyncio.TransportSocket fd={number}>"
+                logging.getLogger("asyncio").error(said, exc_info=failed)
+
+    no_more_files(1000)
+    (first,) = lines()
+    assert first["said"] == "socket.accept() out of system resource"
+    assert (first["reason"], first["left_out"]) == ("Too many open files", 0)
+    logging.getLogger("asyncio").error("something else")
+    now[0] += 59
+    no_more_files(1)
+    assert [line["said"] for line in lines()] == ["something else"]
+    now[0] += 1
+    no_more_files(2)
+    (again,) = lines()
+    assert again["left_out"] == 1000
+
+
+def test_what_is_kept_of_things_said_is_bounded() -> None:
+    thinner = logs.Thinner(60, lambda: 1000.0)
+    for number in range(100_000):
+        assert thinner.left_out(number) == 0
+    assert len(thinner._known) == logs.THINGS_KNOWN
 
 
 @pytest.mark.parametrize("statement", ["INSERT INTO nowhere VALUES (:number)", "SELECT :number FROM nowhere"])

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
-from ivr_flows.ports import CallFacts
+from ivr_flows import CUSTOMER_CARE, runner, schema
+from ivr_flows.ports import CallFacts, Recognition
 from telephony.agi import AgiCaller, AgiError, AgiServer, Handler
 from telephony.settings import Agi
 
@@ -22,8 +24,15 @@ async def serving(
     allow: tuple[str, ...] = ("127.0.0.0/8",),
     environment_seconds: float = 5.0,
     max_sessions: int = 10,
+    secret: str = "",
 ) -> AsyncIterator[AgiServer]:
-    server = AgiServer(Agi(allow=allow), handler, environment_seconds=environment_seconds, max_sessions=max_sessions)
+    server = AgiServer(
+        Agi(allow=allow),
+        handler,
+        secret=secret,
+        environment_seconds=environment_seconds,
+        max_sessions=max_sessions,
+    )
     await server.start(port=0)
     try:
         yield server
@@ -70,6 +79,16 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not true():  # noqa: ASYNC110  # counters change without telling anyone
             await asyncio.sleep(0)
+
+
+class Nobody:
+    """A directory in which nobody is."""
+
+    async def recognise(self, facts: CallFacts) -> Recognition:
+        return Recognition("none", "number_unknown")
+
+    async def by_customer_number(self, facts: CallFacts, digits: str) -> Recognition:
+        return Recognition("none", "customer_number_unknown")
 
 
 async def greet(caller: AgiCaller, facts: CallFacts) -> None:
@@ -132,6 +151,28 @@ async def test_garbage_for_a_reply_is_cut_off() -> None:
         await until(lambda: server.counters.cut == 1)
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"\x00\xff nonsense\n", b"200 no result\n", b"200 result=" + b"9" * 9000 + b"\n", b"510 Invalid\n",
+                b"520-x\n" * 300, b"520-Invalid\n520 End\n", b"200 result=0\n200 result=0\n"],
+)  # fmt: skip
+async def test_garbage_from_the_peer_is_one_line_in_the_log_and_no_fault_of_the_flow(garbage: bytes) -> None:
+    """With the real flow: what a handler of ours would call a fault is none when the peer is to blame."""
+    flow = schema.load(CUSTOMER_CARE)
+
+    async def lead(caller: AgiCaller, facts: CallFacts) -> None:
+        await runner.run(flow, facts, caller, Nobody(), lambda _: "/s/any")
+
+    with structlog.testing.capture_logs() as logs:
+        async with serving(lead) as server, calling(server) as pbx:
+            while await pbx.command():
+                pbx.say(garbage)
+            await until(lambda: server.sessions == 0)
+    worse = [one for one in logs if one["log_level"] in ("warning", "error")]
+    assert [one["event"] for one in worse] == ["agi_session_cut"]
+    assert worse[0]["conversation"] == "pbx1-1.1"
+    assert (server.counters.cut, server.counters.gone, server.counters.failed) == (1, 0, 0)
+
+
 async def test_a_reply_nobody_asked_for_is_cut_off() -> None:
     async with serving(greet) as server, calling(server, ENVIRONMENT + b"200 result=1\n") as pbx:
         assert await pbx.closed()
@@ -151,6 +192,32 @@ async def test_a_peer_that_is_not_on_the_list_is_refused() -> None:
         async with calling(server) as pbx:
             assert await pbx.closed()
         assert (server.counters.refused, server.counters.accepted) == (1, 0)
+
+
+@pytest.mark.parametrize("script", [None, "", "ivr", "ivr/", "ivr/not-it", "the-secret", "ivr/the-secret/", "é"])
+async def test_a_peer_that_does_not_know_the_secret_is_refused(script: str | None) -> None:
+    said = b"" if script is None else f"agi_network_script: {script}\n".encode()
+    async with serving(never("a stranger got through"), secret="the-secret") as server:
+        async with calling(server, said + ENVIRONMENT) as pbx:
+            assert await pbx.closed()
+        assert (server.counters.refused, server.counters.failed) == (1, 0)
+
+
+@pytest.mark.parametrize("secret", ["", "the-secret"])
+async def test_a_peer_that_knows_it_is_served(secret: str) -> None:
+    said = b"agi_network_script: ivr/the-secret\n" + ENVIRONMENT
+    async with serving(greet, secret=secret) as server, calling(server, said) as pbx:
+        assert (await pbx.command()).startswith(b"STREAM FILE")
+
+
+async def test_who_is_refused_over_and_over_does_not_fill_the_log() -> None:
+    with structlog.testing.capture_logs() as events:
+        async with serving(never("a stranger got through"), secret="the-secret") as server:
+            for _ in range(20):
+                async with calling(server) as pbx:
+                    assert await pbx.closed()
+            assert server.counters.refused == 20
+    assert [event["why"] for event in events if event["event"] == "agi_refused"] == ["wrong_secret"]
 
 
 async def test_one_too_many_is_left_to_the_next_address() -> None:

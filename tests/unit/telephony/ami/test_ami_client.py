@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from asterisk.ami import Action, EventListener, SimpleAction
 
 from telephony.ami.client import AmiClient, LinkState, LinkStatus
@@ -310,6 +311,25 @@ async def test_garbage_drops_the_link(asterisk: FakeAsterisk) -> None:
         (await asterisk.peer("on")).writer.write(b"junk\r\n\r\n" * 10)
         await recorder.until_up(3)
         assert client.stats.malformed == {"no_header": 6}
+
+
+async def test_malformed_frames_are_counted_and_logged_once_a_kind(asterisk: FakeAsterisk) -> None:
+    await asterisk.start()
+    recorder = Recorder(asterisk, limits=Limits(malformed=5))
+    with structlog.testing.capture_logs() as logs:
+        async with running(recorder) as client:
+            await recorder.until_up(1)
+            for number in range(2):
+                peer = await asterisk.peer("on")
+                peer.writer.write(b"junk\r\n\r\nEvent: A\r\nB: \0\r\n\r\nEvent: Good\r\n\r\n")
+                await recorder.watch.until(lambda number=number: recorder.names().count("Good") > number)
+            peer.writer.write(b"junk\r\n\r\n" * 10)
+            await recorder.until_up(2)  # of another connection it is no news either
+            (await asterisk.peer("on")).writer.write(b"junk\r\n\r\nEvent: Last\r\n\r\n")
+            await recorder.watch.until(lambda: recorder.names()[-1] == "Last")
+            assert client.stats.malformed == {"no_header": 5, "nul": 2}
+    said = [(one["kind"], one["log_level"]) for one in logs if one["event"] == "ami_malformed"]
+    assert said == [("no_header", "warning"), ("nul", "warning")]
 
 
 async def test_a_server_that_says_nothing_is_given_up(asterisk: FakeAsterisk) -> None:

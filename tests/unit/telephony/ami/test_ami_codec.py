@@ -265,6 +265,7 @@ def test_a_long_message_in_small_pieces_takes_linear_time() -> None:
 
 @given(stream=_STREAMS, places=st.lists(st.integers(min_value=0), max_size=12))
 @example(stream=b"Event: A\r\n\r\n\nEvent: B\n\r\n\n\r\r\n\r\n", places=[9, 10, 11, 12, 20, 21, 22])
+@example(stream=BANNER[:22] + b"v" * 50 + b"\r\nEvent: A\r\n\r\n", places=[])
 @example(stream=b"Event: A\r\n\r\nResponse: Success\r\n\r\n\0\r\n\r\n\r\n" * 2, places=[11, 30, 33, 34])
 def test_how_a_stream_is_cut_does_not_matter(stream: bytes, places: list[int]) -> None:
     for limits in (SMALL, Limits()):

@@ -135,7 +135,7 @@ class TestCommand:
     def test_prints_a_line_for_each_conversation(self) -> None:
         done = CliRunner().invoke(cli, ["replay", str(capture("blind-to-queue"))])
         assert done.exit_code == 0
-        (line,) = done.output.splitlines()
+        _, line = done.output.splitlines()
         for part in ("answered", "service answered", "sales answered", "PJSIP/phone2 2s", "blind by PJSIP/phone1"):
             assert part in line
         assert "+493023125001" not in line  # whole numbers only where they are asked for
@@ -145,6 +145,18 @@ class TestCommand:
         assert done.exit_code == 0
         conversations = [json.loads(line) for line in done.output.splitlines()]
         assert [one["number"][-3:] for one in conversations] == ["001", "002", "003"]
+
+    @pytest.mark.parametrize("form", [(), ("--json",)])
+    def test_does_not_show_who_withheld_her_number(self, form: tuple[str, ...], tmp_path: Path) -> None:
+        file = tmp_path / "journal-00000001.ami"
+        file.write_bytes(capture("withheld").read_bytes().replace(b"Name: <unknown>", b"Name: A. Secret"))
+        assert [(one.number, one.name) for one in replay(file)] == [("+493023125001", "A. Secret")]  # Asterisk tells
+        done = CliRunner().invoke(cli, ["replay", *form, str(file)])
+        assert done.exit_code == 0
+        assert "+4930…" not in done.output
+        assert "+493023125001" not in done.output
+        assert "Secret" not in done.output
+        assert ('"number": ""' if form else "  withheld  ") in done.output
 
     @pytest.mark.parametrize(
         "content", [None, b"@E 12 x 5\n12345\n", b"@E 12 1 -5\n12345\n", b"@E 1 1 0\n\nnonsense\n"]
@@ -166,5 +178,5 @@ class TestCommand:
         file = tmp_path / "journal-00000001.ami"
         file.write_bytes(capture("answered").read_bytes() + b"nonsense\n" + capture("hold").read_bytes())
         done = CliRunner().invoke(cli, ["replay", str(file)])
-        assert len(done.output.splitlines()) == 1
+        assert len(done.output.splitlines()) == 2  # the columns' names, and one conversation
         assert isinstance(done.exception, JournalError)

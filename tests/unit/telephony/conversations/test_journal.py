@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.conversations import journal
-from telephony.conversations.journal import RETRY_SECONDS, Journal, JournalError, Record, read
+from telephony.conversations.journal import RETRY_SECONDS, Journal, JournalError, Record, read, since_saved
 
 LARGE = 1 << 20
 
@@ -193,3 +193,89 @@ def test_a_record_longer_than_its_file_ends_the_reading(tmp_path: Path, length: 
     path = tmp_path / "journal-00000001.ami"
     path.write_bytes(b"@E 1000000 1 3\nabc\n@E 2000000 1 " + length + b"\nabc")
     assert [record.data for record in read(path)] == [b"abc"]
+
+
+# --- what a new start reads of it ------------------------------------------------------------------------------------
+
+
+def scripted(folder: Path, script: str, file_bytes: int = LARGE) -> None:
+    """A record for each letter, its number for data; at ``|`` the database takes what is there, at ``S`` it has it."""
+    opened = Journal(folder, file_bytes, 1000)
+    place = (0, 0)
+    for number, kind in enumerate(script):
+        if kind == "|":
+            place = opened.place()
+        elif kind == "S":
+            opened.saved(place, float(number))
+        else:
+            opened.write(kind, float(number), 1, b"%d" % number)
+    opened.close()
+
+
+def end_of(folder: Path, most: int = LARGE) -> str:
+    """The kinds of the records that are read, those that the database may lack behind a ``|``."""
+    found = list(since_saved(folder, most))
+    assert [unsaved for _, unsaved in found] == sorted(unsaved for _, unsaved in found)
+    return "|".join("".join(record.kind for record, unsaved in found if unsaved is side) for side in (False, True))
+
+
+@pytest.mark.parametrize("file_bytes", [1, 60, LARGE])
+@pytest.mark.parametrize(
+    ("script", "read_again"),
+    [
+        ("", "|"),
+        ("EEBLE", "|EEBLE"),  # nothing was ever saved
+        ("EBLEEBLE|ESE", "BLE|ESE"),  # from the last resync that the database has wholly
+        ("EBEL|ESRE", "BEL|ESRE"),
+        ("BLEBFE|ES", "BLEBFE|ES"),  # one that failed is none
+        ("BLEBE|LES", "BLEBE|LES"),  # nor is one that was under way
+        ("BLEBEBLE|ES", "BLE|ES"),  # or was cut off by another
+        ("EEE|ES", "EEE|ES"),  # without any, from the beginning
+        ("BLE|ESE|ESEE", "BLEESE|ESEE"),  # the last place counts
+        ("BLEE|S", "|S"),  # everything is saved: nothing is worked through
+        ("BLE|ES|S", "|S"),
+    ],
+)
+def test_a_new_start_reads_what_the_database_may_lack_and_the_resync_before_it(
+    tmp_path: Path, script: str, read_again: str, file_bytes: int
+) -> None:
+    scripted(tmp_path / "j", script, file_bytes)
+    assert end_of(tmp_path / "j") == read_again
+
+
+def test_a_new_start_reads_no_more_than_it_may(tmp_path: Path) -> None:
+    scripted(tmp_path, "BLEEEEEE|EEEES" + "E" * 20, file_bytes=100)
+    everything = sum(path.stat().st_size for path in tmp_path.iterdir())
+    kinds = end_of(tmp_path).replace("|", "")
+    for most in range(0, everything + 10, 7):
+        found = list(since_saved(tmp_path, most))
+        assert "".join(record.kind for record, _ in found) == kinds[len(kinds) - len(found) :]
+        size = sum(len(b"@E %d 1 %d\n%s\n" % (round(one.at * 1e6), len(one.data), one.data)) for one, _ in found)
+        assert size <= most
+        assert most < everything or len(found) == len(kinds)
+
+
+def test_damage_costs_a_new_start_the_rest_of_that_file_alone(tmp_path: Path) -> None:
+    scripted(tmp_path, "BLEE|ESEE", file_bytes=60)
+    first, *_, last = sorted(tmp_path.iterdir())
+    with last.open("ab") as file:
+        file.write(b"@E 1 1 100\ntorn")
+    assert end_of(tmp_path) == "BLEE|ESEE"
+    with first.open("ab") as file:
+        file.write(b"nonsense\n")
+    assert end_of(tmp_path) == "BLEE|ESEE"
+    first.write_bytes(b"nonsense\n")
+    assert end_of(tmp_path).endswith("|ESEE")
+
+
+@pytest.mark.parametrize("named", [b"", b"1", b"x y", b"-1 -1", b"1 2 3", b"\xff"])
+def test_a_place_that_is_none_is_as_if_nothing_was_saved(tmp_path: Path, named: bytes) -> None:
+    scripted(tmp_path, "BLEE")
+    (file,) = tmp_path.iterdir()
+    with file.open("ab") as end:
+        end.write(b"@S 9000000 0 %d\n%s\n" % (len(named), named))
+    assert end_of(tmp_path) == "|BLEES"
+
+
+def test_a_folder_that_is_not_there_is_an_empty_journal(tmp_path: Path) -> None:
+    assert list(since_saved(tmp_path / "nowhere", LARGE)) == []

@@ -11,6 +11,7 @@ from telephony.conversations.events import (
     AgentRinging,
     Anomaly,
     AsteriskRestarted,
+    CallerIdentified,
     ConversationEnded,
     ConversationOpened,
     FlowLeft,
@@ -29,6 +30,7 @@ from telephony.conversations.events import (
     Transferred,
 )
 from telephony.conversations.tracker import GONE, Tracker
+from telephony.conversations.transitions import HANDLERS
 
 CALL = "pbx1-1.1"
 TRUNK = "PJSIP/trunk-00000001"
@@ -462,6 +464,13 @@ def test_a_flow_tells_its_own_language_not_the_channels() -> None:
     assert script.all(FlowLeft)[-1] == FlowLeft(CALL, 1.0, ("a", "b"), "en", "sales")
 
 
+def test_a_customer_is_known_by_the_crms_own_name_for_him() -> None:
+    told = {"UserEvent": "CallfloorIdentity", "Certainty": "certain", "Reason": "customer_number"}
+    script = Script().opened().say("UserEvent", Customer="%C3%84-2 K 12/3%25", **told)
+    identified = CallerIdentified(CALL, script.at, "Ä-2 K 12/3%", "certain", "customer_number")
+    assert script.all(CallerIdentified) == [identified]
+
+
 def test_members_are_told_when_they_change_and_only_then() -> None:
     script = Script()
     for name, headers in (
@@ -489,3 +498,25 @@ def test_an_event_without_a_usable_time_has_that_of_its_arrival() -> None:
 def test_events_nobody_listens_to_change_nothing() -> None:
     script = Script().say("VarSet").say("DeviceStateChange").say("UserEvent", UserEvent="SomebodyElses")
     assert (script.happened, script.tracker.channels) == ([], {})
+
+
+@pytest.mark.parametrize("position", ["9" * 5000, "9" * 10, "-1", "", "\u0663", "nan"])
+def test_a_position_that_is_none_counts_as_nought(position: str) -> None:
+    (joined,) = [one for one in Script().opened().say("QueueCallerJoin", Queue="service", Position=position).happened
+                 if isinstance(one, QueueJoined)]  # fmt: skip
+    assert joined.position == 0
+
+
+def test_an_event_that_is_stumbled_over_costs_neither_what_was_found_nor_what_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stumble(tracker: Tracker, event: Event) -> None:
+        tracker.sight(event)
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setitem(HANDLERS, "QueueCallerJoin", stumble)
+    script = Script().say("QueueCallerJoin", Queue="service", Position="1")
+    assert [type(one) for one in script.happened] == [ConversationOpened, Anomaly]
+    assert script.happened[-1] == Anomaly("event_failed", "QueueCallerJoin: ValueError: a fault of ours")
+    script.say("Hangup")
+    assert isinstance(script.happened[-1], ConversationEnded)

@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from asterisk.ami import SimpleAction
 
 from telephony.ami.client import LinkState, LinkStatus
 from telephony.ami.codec import Event, Response, to_bytes
-from telephony.ami.errors import ActionTimeout, LinkLost
+from telephony.ami.errors import ActionTimeout, LinkLost, ListBroken
 from telephony.ami.session import Reply
+from telephony.conversations import resync
 from telephony.conversations import watch as watch_module
-from telephony.conversations.events import AsteriskRestarted, ConversationEnded, ConversationOpened, Happening, Resynced
+from telephony.conversations.events import (
+    AsteriskRestarted,
+    ConversationEnded,
+    ConversationOpened,
+    Happening,
+    Resynced,
+    TalkEnded,
+    TalkStarted,
+)
 from telephony.conversations.history import Histories
 from telephony.conversations.journal import Journal, read
 from telephony.conversations.replay import happenings
@@ -52,6 +62,8 @@ class Client:
         status = {"CoreStartupDate": "2026-11-23", "CoreStartupTime": self.started}
         items = self.channels if action.name == "CoreShowChannels" else []
         return Reply("1", Response.of("Success", status), tuple(items), to_bytes(items))
+
+    listing = send
 
 
 class Rig:
@@ -142,7 +154,7 @@ async def test_from_time_to_time_there_is_one_without_a_reason(tmp_path: Path) -
     await rig.stop()
 
 
-@pytest.mark.parametrize("failure", [ActionTimeout("no answer"), LinkLost("gone")])
+@pytest.mark.parametrize("failure", [ActionTimeout("no answer"), LinkLost("gone"), ListBroken("cut short")])
 @pytest.mark.parametrize("at", ["CoreStatus", "CoreShowChannels", "QueueStatus"])
 async def test_one_that_fails_sweeps_nothing_and_is_soon_tried_again(
     rig: Rig, failure: Exception, at: str, monkeypatch: pytest.MonkeyPatch
@@ -161,6 +173,31 @@ async def test_one_that_fails_sweeps_nothing_and_is_soon_tried_again(
     await rig.until(lambda: "in_sync" in rig.links)
     assert rig.resyncs() == [0]
     assert "c.1" in rig.watch.tracker.conversations
+
+
+async def test_lists_that_are_stumbled_over_end_neither_the_watch_nor_a_replay(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "RETRY_SECONDS", 0.01)
+    real, faults = resync._waiting, [ValueError("a fault of ours")] * 2
+
+    def waiting(*arguments: Any) -> None:
+        if faults:
+            raise faults.pop()
+        real(*arguments)
+
+    monkeypatch.setattr(resync, "_waiting", waiting)
+    rig.hear(call())
+    rig.client.channels = [channel()]
+    rig.link(UP)
+    with structlog.testing.capture_logs() as logs:
+        await rig.until(lambda: "in_sync" in rig.links)
+    assert [one["event"] for one in logs] == ["resync_stumbled"] * 2
+    assert rig.resyncs() == [0]
+    assert rig.watch._journal is not None
+    rig.watch._journal.flush()
+    faults[:] = [ValueError("the same again")] * 2
+    assert list(happenings(read(tmp_path / "journal"), Tracker())) == rig.happened
 
 
 async def test_lists_of_an_older_connection_are_not_believed(rig: Rig) -> None:
@@ -228,6 +265,18 @@ async def test_the_journal_replays_to_what_was_seen(rig: Rig, tmp_path: Path) ->
     assert sum(isinstance(one, ConversationOpened) for one in rig.happened) >= 4
 
 
+async def test_the_journal_does_not_hold_the_secret_of_the_fastagi_server(rig: Rig, tmp_path: Path) -> None:
+    in_ivr = [("Uniqueid", "c.1"), ("ApplicationData", "agi://127.0.0.1:4573/ivr/a-long-secret,c.1,+4930,")]
+    rig.client.channels = [Event.of("CoreShowChannel", in_ivr)]
+    rig.link(UP)
+    await rig.until(lambda: "in_sync" in rig.links)
+    assert rig.watch._journal is not None
+    rig.watch._journal.flush()
+    said = b"".join(record.data for record in read(tmp_path / "journal"))
+    assert b"ApplicationData: agi://127.0.0.1:4573/ivr,c.1,+4930," in said
+    assert b"secret" not in said
+
+
 async def test_a_full_disk_costs_the_recording_not_the_call(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -242,6 +291,68 @@ async def test_a_full_disk_costs_the_recording_not_the_call(rig: Rig, monkeypatc
         histories.apply(one)
     assert "c.1" in histories.live
     assert rig.watch.journal_errors >= 3
+
+
+def leg(name: str) -> Event:
+    return Event.of(
+        name,
+        [("Timestamp", "6.0"), ("Uniqueid", "c.1"), ("Queue", "service"), ("Interface", "PJSIP/phone1"),
+         ("DestUniqueid", "c.2"), ("DestChannel", "PJSIP/phone1-1"), ("ChanVariable", "CALLFLOOR_ID=c.1")],
+    )  # fmt: skip
+
+
+async def test_what_is_told_of_a_talk_is_in_the_systems_hands_before(rig: Rig, tmp_path: Path) -> None:
+    """``kill -9`` in the very moment the agent sees it: a new start finds it in the journal."""
+    found: dict[type, bool] = {}
+    real = rig.watch._listener
+
+    def heard(happened: list[Happening]) -> None:
+        told = list(happenings(read(tmp_path / "journal"), Tracker()))
+        found.update({type(one): one in told for one in happened})
+        assert rig.watch.recorded or not any(isinstance(one, TalkStarted | TalkEnded) for one in happened)
+        real(happened)
+
+    rig.watch._listener = heard
+    rig.hear(call())
+    assert found == {ConversationOpened: False}  # no pop waits for it
+    rig.hear(leg("AgentConnect"))
+    rig.hear(call("Hangup", "c.2"))
+    assert found[TalkStarted]
+    assert found[TalkEnded]
+
+
+async def test_the_end_of_a_talk_that_a_resync_finds_is_recorded_before_it_is_told(rig: Rig, tmp_path: Path) -> None:
+    told: list[Happening] = []
+    real = rig.watch._listener
+
+    def heard(happened: list[Happening]) -> None:
+        if any(isinstance(one, TalkEnded) for one in happened):
+            told.extend(happenings(read(tmp_path / "journal"), Tracker()))
+        real(happened)
+
+    rig.watch._listener = heard
+    rig.hear(call(), leg("AgentConnect"))
+    rig.link(UP)
+    await rig.until(lambda: "in_sync" in rig.links)
+    assert any(isinstance(one, TalkEnded) and one.lost for one in told)
+
+
+async def test_without_a_journal_or_with_one_that_fails_nothing_counts_as_recorded(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = Rig(None)
+    without.hear(call(), leg("AgentConnect"))
+    assert not without.watch.recorded
+    rig.hear(call(), leg("AgentConnect"))
+    assert rig.watch.recorded
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Journal, "_rotate", full)
+    monkeypatch.setattr(rig.watch._journal, "_file_bytes", 0)
+    rig.hear(call("Hangup", "c.2"))
+    assert not rig.watch.recorded
 
 
 async def test_the_journal_is_flushed_in_the_background(

@@ -101,6 +101,27 @@ async def test_an_agent_closes_his_own_conversation_and_no_other(desk: Desk) -> 
         assert (answer.status, answer.problem) == (404, "conversation-unknown")
 
 
+@pytest.mark.parametrize(
+    ("customer", "status"),
+    [
+        ("K 12/3", 200),
+        ("Ä-2", 200),
+        ("x" * 200, 200),
+        ("x" * 201, 422),
+        ("", 422),
+        ("K\n12", 422),
+        ("K12\n", 422),
+        ("K\x9b12", 422),
+    ],
+)
+async def test_a_customer_is_called_what_the_crm_calls_him(desk: Desk, customer: str, status: int) -> None:
+    desk.office.owners["pbx1-1.1"] = "anna"
+    anna = await desk.signed_in("anna")
+    path = "/api/v1/conversations/pbx1-1.1/customer"
+    assert (await desk.call(anna, "PUT", path, json={"customer": customer})).status == status
+    assert (desk.office.asked[-1] == ("choose_customer", "anna", "pbx1-1.1", customer)) is (status == 200)
+
+
 async def test_the_office_s_no_names_what_it_is_about(desk: Desk) -> None:
     desk.office.owners["1"] = "anna"
     client = await desk.signed_in("anna")
@@ -246,6 +267,16 @@ async def test_strangers_are_answered_in_their_browser_s_language(
     headers = {} if accept is None else {"Accept-Language": accept}
     answer = await desk.call(desk.browser(**headers), "GET", "/nothing")
     assert answer.json["title"] == expected
+
+
+@pytest.mark.parametrize(("login", "page"), [("anna", "en"), ("ben", "de")])
+async def test_the_language_the_page_is_switched_to_goes_before_the_account_s(
+    desk: Desk, login: str, page: str
+) -> None:
+    client = await desk.signed_in(login, **{"Accept-Language": page})
+    answer = await desk.call(client, "PUT", "/api/v1/conversations/9/note", json={"note": ""})
+    assert answer.headers["Content-Language"] == page
+    assert answer.json["title"] == {"de": "Gespräch unbekannt", "en": "Conversation unknown"}[page]
 
 
 async def test_people_are_answered_in_their_own_language(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from multidict import CIMultiDict
 
 if TYPE_CHECKING:
     from tests.unit.telephony.desk.conftest import Desk, OpenDesk
@@ -112,8 +113,17 @@ async def test_no_session_is_left_when_the_office_cannot_take_somebody_in(desk: 
         (None, "http://127.0.0.1", None, False),
         (None, "file://", "", False),
         (None, "http://", "", False),
+        (None, "http://[::1", "[::1", False),
+        (None, "http://desk.test", "desk.test:80", True),
+        (None, "http://desk.test/page", "desk.test", False),
+        (None, "http://me@desk.test", "me@desk.test", False),
         ({"public_url": "https://desk.test"}, "https://desk.test", None, True),
         ({"public_url": "https://desk.test/"}, "https://desk.test", None, True),
+        ({"public_url": "https://Desk.Test:443/"}, "https://desk.test", None, True),
+        ({"public_url": "https://desk.test:8443"}, "https://desk.test:8443", None, True),
+        ({"public_url": "https://desk.test:8443"}, "https://desk.test", None, False),
+        ({"public_url": "https://bücher.test"}, "https://xn--bcher-kva.test", None, True),
+        ({"public_url": "https://desk.test"}, "https://[::1", None, False),
         ({"public_url": "https://desk.test"}, "http://desk.test", None, False),
         ({"public_url": "https://desk.test"}, "own", None, False),
         ({"public_url": "https://desk.test"}, "https://desk.test.evil.example", None, False),
@@ -146,14 +156,21 @@ async def test_another_sites_page_changes_nothing_even_with_the_cookie(desk: Des
 @pytest.mark.parametrize(
     ("trusted", "forwarded", "expected"),
     [
-        (False, "203.0.113.9", "127.0.0.1"),
-        (True, "203.0.113.9", "203.0.113.9"),
-        (True, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
-        (True, "", "127.0.0.1"),
+        (False, ["203.0.113.9"], "127.0.0.1"),
+        (True, ["203.0.113.9"], "203.0.113.9"),
+        (True, ["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
+        # HAProxy adds a line of its own to the client's.
+        (True, ["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
+        (True, ["198.51.100.1, 198.51.100.2", "203.0.113.9"], "203.0.113.9"),
+        (True, ["2001:DB8:0::9"], "2001:db8::9"),
+        (True, ["198.51.100.1, whatever the client likes"], "127.0.0.1"),
+        (True, ["198.51.100.1,"], "127.0.0.1"),
+        (True, [""], "127.0.0.1"),
+        (True, [], "127.0.0.1"),
     ],
 )
 async def test_the_address_that_is_counted_is_the_proxys_word_only_when_trusted(
-    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, trusted: bool, forwarded: str, expected: str
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, trusted: bool, forwarded: list[str], expected: str
 ) -> None:
     desk = await open_desk(http={"trust_proxy": trusted})
     seen: list[str] = []
@@ -164,5 +181,16 @@ async def test_the_address_that_is_counted_is_the_proxys_word_only_when_trusted(
         return await authenticate(login, password, address)
 
     monkeypatch.setattr(desk.accounts, "authenticate", noted)
-    await desk.call(desk.browser(**{"X-Forwarded-For": forwarded}), "POST", SESSION, json=SIGN_IN)
+    lines = CIMultiDict([("X-Forwarded-For", line) for line in forwarded])
+    await desk.call(desk.browser(), "POST", SESSION, json=SIGN_IN, headers=lines)
     assert seen == [expected]
+
+
+async def test_a_made_up_address_in_front_of_the_proxys_frees_nobody_of_the_limit(open_desk: OpenDesk) -> None:
+    desk = await open_desk(http={"trust_proxy": True})
+    client, answers = desk.browser(), []
+    for number in range(60):
+        lines = CIMultiDict([("X-Forwarded-For", f"10.0.{number}.1"), ("X-Forwarded-For", "203.0.113.7")])
+        body = {"login": f"nobody{number}", "password": "x"}
+        answers.append((await desk.call(client, "POST", SESSION, json=body, headers=lines)).status)
+    assert answers[-1] == 429

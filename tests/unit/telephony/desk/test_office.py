@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from asterisk.ami import SimpleAction
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from crm_bridge.bridge import Bridge
 from crm_bridge.database import Database
 from crm_bridge.ports import ActivityLine, CallReport, Card, Certainty, CrmUnavailable, CustomerRef, Match
 from crm_bridge.tables import Conversation, OutboxRow, Talk, WrapUp, table_of
 from telephony.app import queue_rules
+from telephony.conversations.aftermath import Aftermath
 from telephony.conversations.events import (
     AgentRinging,
     Anomaly,
@@ -36,13 +37,16 @@ from telephony.conversations.events import (
     TalkEnded,
     TalkStarted,
 )
+from telephony.conversations.history import History, StintRecord, TalkRecord
+from telephony.conversations.journal import JournalError
 from telephony.desk import identities
 from telephony.desk import office as office_module
+from telephony.desk import records as records_module
 from telephony.desk.entities import SHAPES
 from telephony.desk.lobby import Lobby
 from telephony.desk.office import LiveOffice
 from telephony.desk.pops import Pops
-from telephony.desk.ports import Conflict, NotFound, Refused
+from telephony.desk.ports import Conflict, NotFound, Refused, Unavailable
 from telephony.desk.records import Records
 from telephony.desk.stream import Audience, Board
 from telephony.floor.accounts import Accounts, Membership, Role
@@ -113,7 +117,7 @@ class Crm:
 class Stage:
     """One office, everything in it real but Asterisk and the CRM."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, seen: Aftermath = Aftermath()) -> None:  # noqa: B008
         self.now = START
         self.settings = settings
         self.database = database
@@ -137,8 +141,11 @@ class Stage:
             accounts=self.accounts,
             clock=self.clock,
             why_down=lambda: "Asterisk closed the connection",
+            recorded=lambda: self.recorded,
+            aftermath=lambda: seen,
         )
         self.writing: asyncio.Task[None] | None = None
+        self.recorded = True
 
     def clock(self) -> float:
         return self.now
@@ -276,6 +283,8 @@ async def test_supervisors_see_who_talks_to_whom_as_soon_as_that_is_known(stage:
     assert seen() == ("ringing", "", "")
     stage.answer()
     assert seen() == ("talking", "E. Sommer", "service")
+    # As a record of before a restart may have it: somebody who does not work here any more.
+    stage.office.cases[CALL].agents["PJSIP/phone9"] = "leaver"
     stage.crm.open.set()
     await stage.until(lambda: stage.pop()["card_state"] == "ready")
     assert (seen(), seen("ben")) == (("talking", "Erika Sommer", "service"), ("ready", "", ""))
@@ -654,11 +663,13 @@ async def again(stage: Stage) -> AsyncIterator[Callable[[], Any]]:
     """A second office on what the first one left on disk, as after ``kill -9``: nothing is handed over in memory."""
     others: list[Stage] = []
 
-    async def start() -> Stage:
-        await stage.until(lambda: stage.records.backlog == 0)
+    async def start(seen: Aftermath | None = None) -> Stage:
+        """``seen``: what the journal's end tells, in place of what the first office would still have written."""
+        if seen is None:
+            await stage.until(lambda: stage.records.backlog == 0)
         for user in await stage.accounts.list():  # their browsers still have a session
             await stage.accounts.open_session(user)
-        other = Stage(Database(stage.database.url), stage.settings)
+        other = Stage(Database(stage.database.url), stage.settings, seen or Aftermath())
         other.now = stage.now + 60
         others.append(other)
         await other.begin()
@@ -709,7 +720,166 @@ async def test_a_call_whose_end_nobody_saw_is_closed_and_written_up(stage: Stage
     await other.until(lambda: other.pop() is not None)
     assert other.me()["wrap_up"]["conversation"] == CALL
     await other.office.wrap_up("anna", CALL, "OTHER", "")
+    await other.until(lambda: other.records.backlog == 0)
     assert await other.records.unfinished() == []
+
+
+# --- what the database did not have yet -------------------------------------------------------------------------
+
+
+def told_by_the_journal(ended: float | None = START + 8, **more: Any) -> Aftermath:
+    """A call that was answered by Anna and is over, in whole or but for the caller's hang-up."""
+    talk = TalkRecord(ANNA, "service", START + 3, START + 7, 4.0)
+    seen = History(CALL, START, NUMBER, "E. Sommer", "allowed", ended_at=ended, talks=[talk],
+                   stints=[StintRecord("service", START + 1, "answered", 2.0)], **more)  # fmt: skip
+    return Aftermath((seen,), START + 9)
+
+
+@pytest.mark.parametrize("ended", [START + 8, None])
+async def test_a_code_that_only_the_journal_knows_to_be_owed_is_asked_for(
+    stage: Stage, again: Any, ended: float | None
+) -> None:
+    other = await again(told_by_the_journal(ended))
+    assert (other.me()["presence"], other.me()["wrap_up"]["conversation"]) == ("after_call_work", CALL)
+    assert (other.pop()["state"], other.pop()["queue"], other.pop()["ended_at"]) == ("wrap_up", "service", START + 7)
+    await other.until(lambda: other.pop()["card_state"] == "ready")
+    other.happen(Resynced(other.now, 0))
+    await other.until(lambda: not len(other.office._chores))
+    assert other.board.ids("pop") == [CALL]
+    await other.office.wrap_up("anna", CALL, "PARCEL", "n")
+    (row,) = await other.rows(OutboxRow)
+    assert [row.payload[name] for name in ("customer", "agent", "talked", "answered_at", "ended_at", "number")] == [
+        ERIKA.id, "anna", 4.0, START + 3, START + 7, NUMBER,
+    ]  # fmt: skip
+    await other.until(lambda: other.records.backlog == 0)
+    assert await other.records.unfinished() == []
+    (call,) = await other.records.recent("anna", 10)
+    assert (call.queue, call.started_at, call.talked, call.code) == ("service", START, 4.0, "PARCEL")
+    third = await again(told_by_the_journal(ended))  # as when it is killed before it has noted how far it has got
+    assert (third.me()["presence"], third.pop()) == ("ready", None)
+
+
+async def test_a_locked_database_keeps_nobody_from_what_the_journal_tells(stage: Stage) -> None:
+    for user in await stage.accounts.list():
+        await stage.accounts.open_session(user)
+    lock = Database(stage.database.url)
+    other = Stage(Database(stage.database.url, busy_seconds=0.1), stage.settings, told_by_the_journal())
+    await other.office.begin()
+    async with lock.connection():
+        other.writing = asyncio.create_task(other.records.run())
+        await other.office.signed_in(next(user for user in await other.accounts.list() if user.login == "anna"))
+        assert (other.pop()["state"], other.me()["wrap_up"]["conversation"]) == ("wrap_up", CALL)
+        other.happen(Resynced(other.now, 0))
+        with pytest.raises(Unavailable):
+            await other.office.wrap_up("anna", CALL, "PARCEL", "n")
+        assert other.me()["presence"] == "after_call_work"
+    await other.office.wrap_up("anna", CALL, "PARCEL", "n")
+    await other.until(lambda: other.records.backlog == 0)
+    (row,) = await other.rows(Talk)
+    assert (row.agent, row.ended_at) == ("anna", START + 7)
+    await other.close()
+    await other.database.close()
+    await lock.close()
+
+
+async def test_the_record_knows_more_of_a_talk_than_the_journals_end(stage: Stage, again: Any) -> None:
+    """Its reading began in the middle of the talk; the path and the customer are in the record alone."""
+    stage.office.prove(CALL, Match(Certainty.CERTAIN, "customer_number", (MIRA,), "played"))
+    stage.call()
+    stage.happen(FlowLeft(CALL, stage.now, ("greeting",), "en", "service"))
+    stage.ring()
+    stage.now += 3
+    stage.answer()
+    await stage.until(lambda: stage.pop()["card_state"] == "ready")
+    await stage.until(lambda: stage.records.backlog == 0)
+    talk = TalkRecord(ANNA, "service", START + 10, START + 20, 10.0)
+    other = await again(Aftermath((History(CALL, START + 10, NUMBER, talks=[talk], ended_at=START + 20),), START + 21))
+    await other.until(lambda: other.pop()["card_state"] == "ready")
+    assert (other.pop()["customer"], other.pop()["path"], other.pop()["ended_at"]) == (
+        MIRA.id,
+        ["greeting"],
+        START + 20,
+    )
+    await other.office.wrap_up("anna", CALL, "PARCEL", "n")
+    (row,) = await other.rows(OutboxRow)
+    assert [row.payload[name] for name in ("customer", "started_at", "answered_at", "talked")] == [
+        MIRA.id, START, START + 3, 17.0,
+    ]  # fmt: skip
+
+
+async def test_what_was_written_up_is_not_asked_for_though_the_journal_tells_of_it(stage: Stage, again: Any) -> None:
+    stage.call()
+    stage.ring()
+    stage.answer()
+    stage.hang_up()
+    await stage.office.wrap_up("anna", CALL, "PARCEL", "done")
+    await stage.until(lambda: stage.records.backlog == 0)
+    async with stage.database.connection() as connection:
+        await connection.execute(delete(table_of(Talk)))
+    other = await again(told_by_the_journal())
+    assert (other.me()["presence"], other.pop()) == ("ready", None)
+
+
+async def test_a_call_whose_end_nobody_saw_is_told_as_long_as_it_was_seen(stage: Stage, again: Any) -> None:
+    stage.call()
+    stage.ring()
+    stage.now += 5
+    stage.answer()
+    await stage.until(lambda: stage.records.backlog == 0)
+    other = await again(Aftermath((), START + 12))
+    other.happen(Resynced(other.now, 0))
+    await other.until(lambda: other.pop() is not None)
+    await other.office.wrap_up("anna", CALL, "OTHER", "")
+    (row,) = await other.rows(OutboxRow)
+    assert [row.payload[name] for name in ("answered_at", "ended_at", "talked")] == [START + 5, START + 12, 7.0]
+
+
+async def test_a_code_owed_since_yesterday_is_not_asked_for(stage: Stage, again: Any) -> None:
+    stage.now += records_module.OWED_FOR_SECONDS
+    other = await again(told_by_the_journal())
+    assert (other.me()["presence"], other.pop()) == ("ready", None)
+    await other.until(lambda: other.records.backlog == 0)
+    assert [one.id for one in await other.rows(Conversation)] == [CALL]
+
+
+@pytest.mark.parametrize("what", ["id", "time"])
+async def test_nonsense_in_a_journal_keeps_no_service_from_starting(stage: Stage, again: Any, what: str) -> None:
+    odd = History("pbx1-2.2", START, NUMBER)
+    if what == "id":
+        odd.conversation = "\udcff\0"
+    else:
+        odd.talks = [TalkRecord(ANNA, "service", "soon", "late")]  # type: ignore[arg-type]
+    other = await again(Aftermath((odd, *told_by_the_journal().histories), START + 9))
+    assert (other.me()["presence"], other.pop()["state"]) == ("after_call_work", "wrap_up")
+
+
+async def test_a_journal_that_cannot_be_read_keeps_no_service_from_starting(stage: Stage) -> None:
+    def gone() -> Aftermath:
+        raise JournalError("the folder is gone")
+
+    for user in await stage.accounts.list():
+        await stage.accounts.open_session(user)
+    other = Stage(Database(stage.database.url), stage.settings)
+    other.office._takeover._aftermath = gone
+    await other.begin()
+    assert other.me()["presence"] == "ready"
+    await other.close()
+    await other.database.close()
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_without_a_journal_what_is_owed_does_not_wait_for_the_next_batch(
+    stage: Stage, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried: list[int] = []
+    monkeypatch.setattr(stage.records, "hurry", lambda: hurried.append(stage.records.backlog))
+    stage.recorded = recorded
+    stage.call()
+    stage.ring()
+    assert hurried == []
+    stage.answer()
+    stage.hang_up()
+    assert hurried == ([] if recorded else [1, 1])
 
 
 async def test_a_call_that_went_on_keeps_its_beginning_path_and_identity(stage: Stage, again: Any) -> None:
@@ -773,4 +943,5 @@ async def test_a_code_on_file_is_not_asked_for_again_though_the_end_of_the_talk_
     other.happen(Resynced(other.now, 0))
     await other.until(lambda: not len(other.office._chores))
     assert (other.me()["presence"], other.me()["wrap_up"], other.pop()) == ("ready", None, None)
+    await other.until(lambda: other.records.backlog == 0)
     assert await other.records.unfinished() == []

@@ -27,7 +27,8 @@ def _settings(**over: Any) -> Settings:
 
 def _render(settings: Settings, **passwords: str) -> dict[str, str]:
     phones = {phone.name: passwords.get("phone", "pw-phone") for phone in settings.phones}
-    return render(settings, Secrets(ami=passwords.get("ami", "pw-ami"), phones=phones), IMAGE, FOLDERS)
+    secrets = Secrets(ami=passwords.get("ami", "pw-ami"), phones=phones, agi=passwords.get("agi", "pw-agi"))
+    return render(settings, secrets, IMAGE, FOLDERS)
 
 
 def _sections(text: str) -> dict[str, dict[str, list[str]]]:
@@ -114,12 +115,24 @@ def test_the_dialplan_tries_both_servers_and_knows_every_queue() -> None:
     queues = [{**QUEUES[0], "overflow": "sales", "wait_limit": 77}, QUEUES[1]]
     settings = _settings(queues=queues, agi={"host": "10.0.0.1", "second": "10.0.0.2:4574"}, pbx={"ivr_limit": 42})
     plan = _render(settings)["extensions.conf"]
-    first, second = plan.index("agi://10.0.0.1:4573/ivr"), plan.index("agi://10.0.0.2:4574/ivr")
+    first, second = plan.index("AGI(agi://10.0.0.1:4573/ivr/pw-agi,"), plan.index("AGI(agi://10.0.0.2:4574/ivr/pw-agi,")
     assert first < second < plan.index("callfloor-fallback,start,1")
     assert "Set(TIMEOUT(absolute)=42)" in plan
     assert "Queue(service,tck,,,77)" in plan
     assert "callfloor-route,sales,1" in plan
     assert "exten => q-sales,1" in plan
+
+
+def test_a_call_becomes_a_conversation_when_it_is_known_whether_its_number_may_be_shown() -> None:
+    plan = _render(_settings())["extensions.conf"]
+    ways_in = plan[plan.index("[callfloor-in]") : plan.index("exten => T,1")].split("exten => ")[1:]
+    assert len(ways_in) == 2
+    for way in ways_in:
+        assert way.rindex("Set(CALLERID(") < way.index("Set(__CALLFLOOR_ID=") < way.index("Answer()")
+
+
+def test_without_a_secret_the_dialplan_says_none() -> None:
+    assert "AGI(agi://127.0.0.1:4573/ivr,$" in _render(_settings(), agi="")["extensions.conf"]
 
 
 def test_keypad_numbers_do_not_take_a_phones_own_name() -> None:
@@ -185,12 +198,28 @@ def test_passwords_are_made_once_and_kept_for_a_phone_that_comes_back(tmp_path: 
     assert load_or_make(_settings(**here)) == first
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert first.ami not in repr(first)
+    assert first.agi not in repr(first)
+    assert len(first.agi) >= 24
+    assert len({first.ami, first.agi, *first.phones.values()}) == 3
+
+
+def test_a_secret_for_fastagi_is_made_for_an_asterisk_of_ours_alone(tmp_path: Path) -> None:
+    here = {"pbx": {"folder": tmp_path}}
+    (tmp_path / "secrets.json").write_text('{"ami": "kept", "phones": {}}')  # an earlier version's
+    made = load_or_make(_settings(**here))
+    assert made.ami == "kept"
+    assert made.agi
+    own = {"pbx": {"folder": tmp_path, "managed": False}, "ami": {"secret": "kept"}}
+    assert load_or_make(_settings(**own)).agi == ""
+    assert load_or_make(_settings(**own, agi={"secret": "sixteen-and-more"})).agi == "sixteen-and-more"
 
 
 def test_passwords_of_the_settings_go_first_and_a_damaged_file_is_named(tmp_path: Path) -> None:
     phones = [{"name": "anna", "secret": "given"}]
     secrets = load_or_make(_settings(pbx={"folder": tmp_path}, phones=phones, ami={"secret": "mine"}))
     assert (secrets.ami, secrets.phones) == ("mine", {"anna": "given"})
+    assert "given" not in (tmp_path / "secrets.json").read_text()
+    assert "mine" not in (tmp_path / "secrets.json").read_text()
     (tmp_path / "secrets.json").write_text("{}")
     with pytest.raises(RenderError, match=r"secrets\.json.*damaged"):
         load_or_make(_settings(pbx={"folder": tmp_path}))
