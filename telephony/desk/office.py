@@ -323,7 +323,7 @@ class LiveOffice:
         if self.cases.get(case.id, case) is case:  # one that was taken over must not write over the one that is live
             self._records.touch(case)
         self._lobby.known(case)
-        for login in set((case.agents or {}).values()):
+        for login in set((case.agents or {}).values()) & self._floor.desks.keys():
             self._show_person(login)
 
     def _changed(self, case: Case) -> None:
