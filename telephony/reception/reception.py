@@ -104,7 +104,7 @@ class Reception:
             self._counts.here.pop(facts.conversation, None)
         self._counts.left(flow, facts.conversation, outcome)
         self.counts[outcome.ended] = self.counts.get(outcome.ended, 0) + 1
-        if outcome.ended == "gone" and last and not _was_done(flow, last[0]):
+        if outcome.ended == "gone" and last and not was_done(flow, last[0]):
             await self._keep_place(flow, facts, last[0], outcome)
 
     def happened(self, happenings: Sequence[Happening], caught: Callable[[str], Caught | None]) -> None:
@@ -166,9 +166,15 @@ class Reception:
             log.warning("place_not_kept", conversation=place.conversation, why=str(failed))
 
 
-def _was_done(flow: Flow, state: State) -> bool:
-    """Whether a hang-up here is how a call ends: after the message, and during the good-bye."""
+def was_done(flow: Flow, state: State) -> bool:
+    """Whether a hang-up here is how a call ends: after the message, and during the good-bye. Pure.
+
+    Also where the house would say good-bye if nothing more came: "anything else?" is the end of a call, and who calls
+    again has something new.
+    """
     node = flow.nodes.get(state.node)
+    if isinstance(node, nodes.Menu):
+        return isinstance(flow.nodes.get(node.timeout or node.invalid or ""), nodes.HangUp)
     return isinstance(node, nodes.HangUp) or (isinstance(node, nodes.Message) and state.phase == "record")
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from crm_bridge.database import Database
+from ivr_flows import CUSTOMER_CARE
+from ivr_flows.ports import CallFacts
+from ivr_flows.schema import load
+from ivr_flows.state import State
 from telephony.conversations.events import ConversationEnded, Happening, QueueLeft, StintEnd
 from telephony.reception.places import Place, Places
-from telephony.reception.reception import Caught, place_lost
+from telephony.reception.reception import Caught, place_lost, was_done
 
 NUMBER = "+493023125042"
 WAITED = Place("pbx1-1.1", queue="service", joined_at=940.0)
@@ -63,3 +67,18 @@ BROKEN = "Network out of order"
 )
 def test_what_counts_as_cut_off(happening: Happening, who: Caught, expected: Place | None) -> None:
     assert place_lost(happening, who) == expected
+
+
+@pytest.mark.parametrize(
+    ("node", "done"),
+    [
+        ("main", False),
+        ("bank_iban", False),
+        ("call_back_number", False),
+        ("more", True),
+        ("bye", True),
+    ],
+)
+def test_who_hangs_up_at_the_end_begins_anew(node: str, done: bool) -> None:
+    caller = CallFacts("c", NUMBER, "", "allowed", "", "de")
+    assert was_done(load(CUSTOMER_CARE), State(facts=caller, language="de", node=node)) is done
