@@ -189,8 +189,17 @@ class _Shell:
             return
         if route.language != outcome.language:
             await self._caller.set_language(route.language)
-        phone = await seat(route, outcome.recognition) if route.preferred is not None else ""
+        phone = await self._phone(route, outcome.recognition, seat) if route.preferred is not None else ""
         await self._caller.set_variables(self._variables(route, phone))
+
+    async def _phone(self, route: Route, known: Recognition | None, seat: Seat) -> str:
+        try:
+            async with asyncio.timeout(self._consult_seconds):
+                return await seat(route, known)
+        except Exception:
+            # Whom to try first is a favour: the caller has the queue all the same.
+            log.exception("flow_agent_not_looked_up", conversation=self._facts.conversation, queue=route.queue)
+            return ""
 
     def _variables(self, route: Route, phone: str) -> dict[str, str]:
         wanted = {

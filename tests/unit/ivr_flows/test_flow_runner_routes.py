@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -24,7 +25,7 @@ from ivr_flows.ports import (
     WhoCalls,
     WhoHasNumber,
 )
-from ivr_flows.runner import run
+from ivr_flows.runner import Seat, run
 from ivr_flows.schema import parse
 
 HEAD = "callfloor_flow: 1\nname: t\nlanguages: [de, en]\ndefault: {queue: person}\nstart: a\nnodes:\n"
@@ -80,6 +81,25 @@ async def test_an_agent_without_a_seat_is_not_waited_for() -> None:
     await run(flow, FACTS, caller, Desk(), name)
     assert not caller.variables.get("CALLFLOOR_PREFERRED")
     assert not caller.variables.get("CALLFLOOR_PREFERRED_SECONDS")
+
+
+async def _seat_breaks(route: Route, who: Recognition | None) -> str:
+    raise OSError("the database is away")
+
+
+async def _seat_hangs(route: Route, who: Recognition | None) -> str:
+    await asyncio.Event().wait()
+    return "never"
+
+
+@pytest.mark.parametrize("seat", [_seat_breaks, _seat_hangs])
+async def test_a_look_up_of_the_agent_that_fails_costs_the_caller_the_agent_and_not_the_queue(seat: Seat) -> None:
+    flow = parse(HEAD + "  a: {type: route, queue: q, priority: 7, prefer: {seconds: 9}}\n")
+    caller = Script()
+    outcome = await run(flow, FACTS, caller, Desk(), name, seat=seat, consult_seconds=0.01)
+    assert outcome.ended == "routed"
+    assert (caller.variables["CALLFLOOR_ROUTE"], caller.variables["CALLFLOOR_PRIORITY"]) == ("q", "7")
+    assert not caller.variables.get("CALLFLOOR_PREFERRED")
 
 
 async def test_the_language_of_the_queue_is_spoken_in_it() -> None:
