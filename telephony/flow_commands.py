@@ -5,9 +5,13 @@ The group expects a function that reads the settings as the click context's obje
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -18,6 +22,8 @@ from ivr_flows.drawing import mermaid, svg
 from ivr_flows.runs import Run
 from ivr_flows.scripts import Script, Scripts
 from ivr_flows.simulator import simulate
+from telephony.house_commands import opened
+from telephony.reception.counts import Edge, FlowCounts
 from telephony.reception.house import house_of
 from telephony.settings import Settings
 
@@ -109,11 +115,29 @@ def _complaints(told: Scripts, name: str, run: Run) -> list[str]:
 @_FLOW
 @click.option("--format", "form", type=click.Choice(["svg", "mermaid"]), default="svg", show_default=True)
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
-def draw_command(file: Path, form: str, target: Path | None) -> None:
+@click.option("--counts", is_flag=True, help="With how often callers took each branch; reads the settings' database.")
+@click.option(
+    "--days",
+    type=click.IntRange(min=1, max=366),
+    default=7,
+    show_default=True,
+    help="With --counts: of so many days, today included.",
+)
+@click.pass_obj
+def draw_command(
+    settings: Callable[[], Settings], file: Path, form: str, target: Path | None, counts: bool, days: int
+) -> None:
     """Draw a FLOW as an SVG picture or as a Mermaid diagram."""
     must_be_file(file)
-    loaded = schema.load(file)
-    drawn = svg(loaded) if form == "svg" else mermaid(loaded)
+    if counts:
+        config = settings()
+        loaded = schema.load(file, config.flows.constants)
+        taken = asyncio.run(_counted(config, loaded, days))
+        if not taken:
+            click.echo(f"{file}: no caller has been through this version of it in these {days} days", err=True)
+    else:
+        loaded, taken = schema.load(file), None
+    drawn = (svg if form == "svg" else mermaid)(loaded, taken)
     if target is None:
         click.echo(drawn, nl=not drawn.endswith("\n"))
         return
@@ -122,3 +146,10 @@ def draw_command(file: Path, form: str, target: Path | None) -> None:
     except OSError as failed:
         raise click.FileError(str(target), f"cannot be written ({failed.strerror}); name another with --to") from None
     click.echo(f"{target}: {len(loaded.nodes)} nodes drawn")
+
+
+async def _counted(config: Settings, loaded: schema.Flow, days: int) -> dict[Edge, int]:
+    zone = ZoneInfo(config.office.time_zone)
+    first = datetime.datetime.now(zone).date() - datetime.timedelta(days=days - 1)
+    async with opened(config) as database:
+        return await FlowCounts(database, zone, time.time).edges(loaded, first.isoformat())

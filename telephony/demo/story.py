@@ -14,9 +14,9 @@ DEAF = PhoneScript(answer_after=None)
 LONG = PhoneScript(answer_after=1.0, talk=11.0)
 CALM = PhoneScript(answer_after=5.0, talk=12.0)
 
-TO_A_PERSON = (Keys(11.5, "0"),)
+TO_A_PERSON = (Keys(15.0, "0"),)
 """Into the main menu, after greeting and notice: somebody, please."""
-GERMAN_TO_A_PERSON = (Keys(5.0, "1"), Keys(8.5, "0"))
+GERMAN_TO_A_PERSON = (Keys(5.0, "1"), Keys(12.0, "0"))
 """The same for who is asked for the language first."""
 PIN_OF, PIN = "204117", "4719"
 """The customer with a PIN for the telephone."""
@@ -103,11 +103,11 @@ STORY: tuple[Scene, ...] = (
             "answered",
             "anna",
             "INVOICE",
-            rang=("anna", "ben", "clara"),
+            rang=("anna",),  # she talked to this customer last
             passed=("language", "main", "invoice_who.number", "invoice_tell", "more", "to_service"),
         ),
         withheld="privacy",
-        keys=(Keys(5.0, "1"), Keys(8.5, "2"), Keys(2.0, "204117#"), Keys(4.0, "0")),
+        keys=(Keys(5.0, "1"), Keys(12.0, "2"), Keys(2.0, "204117#"), Keys(4.0, "0")),
         note="Rechnung per E-Mail geschickt.",
     ),
     Scene(
@@ -207,7 +207,7 @@ STORY: tuple[Scene, ...] = (
             "in_ivr",
             passed=("main", "parcel_who.number", "parcel_tell", "parcel_missing", "parcel_trace", "parcel_traced"),
         ),
-        keys=(Keys(11.5, "1"), Keys(3.0, "204117#"), Keys(9.0, "1"), Keys(5.0, "1")),
+        keys=(Keys(15.0, "1"), Keys(3.0, "204117#"), Keys(9.0, "1"), Keys(5.0, "1")),
         hang_up_after=8.0,
     ),
     Scene(
@@ -221,11 +221,11 @@ STORY: tuple[Scene, ...] = (
             "answered",
             "anna",
             "BANK",
-            rang=("anna", "ben", "clara"),
+            rang=("anna",),
             passed=("main", "bank_who", "bank_iban", "bank_confirm", "bank_file", "filed", "to_service"),
         ),
         keys=(
-            Keys(11.5, "4"),
+            Keys(15.0, "4"),
             Keys(3.0, f"{PIN}#"),
             Keys(3.0, IBAN),
             Keys(4.0, "1"),

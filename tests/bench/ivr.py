@@ -48,7 +48,8 @@ class IvrAsterisk(stage.BenchAsterisk):
             dialplan.write(
                 "\n[bench-ivr]\nexten => read,1,Answer()\n"
                 " same => n(again),Read(KEY,${BENCH_SOUND},1,,1,20)\n same => n,Goto(again)\n"
-                "exten => agi,1,Answer()\n same => n,AGI(agi://127.0.0.1:4573/ivr,${UNIQUEID},,,)\n"
+                "exten => agi,1,Answer()\n"
+                f" same => n,AGI(agi://127.0.0.1:4573/ivr/{self.secrets.agi},${{UNIQUEID}},,,)\n"
                 " same => n,Hangup()\n"
                 "[bench-keys]\nexten => s,1,Answer()\n same => n(again),Wait(${BENCH_GAP})\n"
                 " same => n,SendDTMF(1)\n same => n,Goto(again)\n"

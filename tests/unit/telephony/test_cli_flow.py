@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+
+from crm_bridge.database import Database
+from ivr_flows import schema
+from telephony import migrations
+from telephony.reception.tables import FlowCount
 
 FLOW = """callfloor_flow: 1
 name: shop
@@ -146,3 +153,30 @@ def test_a_picture_goes_to_a_file_or_to_the_terminal(callfloor: Callfloor, tmp_p
     said = callfloor("flow", "draw", "shop.yaml", "--to", "shop.svg")
     assert said.out == "shop.svg: 5 nodes drawn\n"
     assert (tmp_path / "shop.svg").read_text(encoding="utf-8") == shown
+
+
+def test_a_picture_with_how_often_each_way_was_taken(callfloor: Callfloor, tmp_path: Path) -> None:
+    (tmp_path / "callfloor.toml").write_text(
+        SETTINGS + f'[storage]\nurl = "sqlite+aiosqlite:///{tmp_path}/office.db"\n'
+    )
+    draw = ("flow", "draw", "shop.yaml", "--format", "mermaid", "--counts")
+    assert "no caller has been through this version of it in these 7 days" in callfloor(*draw).err
+    flow, today = schema.load(tmp_path / "shop.yaml"), datetime.date.today()
+
+    async def seed() -> None:
+        await migrations.upgrade(f"sqlite+aiosqlite:///{tmp_path}/office.db")
+        database = Database(f"sqlite+aiosqlite:///{tmp_path}/office.db")
+        async with database.transaction() as session:
+            for days, branch, count in ((0, "choices.1", 471), (20, "choices.2", 815)):
+                day = (today - datetime.timedelta(days=days)).isoformat()
+                session.add(
+                    FlowCount(
+                        flow="shop", fingerprint=flow.fingerprint, day=day, node="menu", branch=branch, count=count
+                    )
+                )
+        await database.close()
+
+    asyncio.run(seed())
+    drawn = callfloor(*draw)
+    assert (drawn.err, "471" in drawn.out, "815" in drawn.out) == ("", True, False)
+    assert "815" in callfloor(*draw, "--days", "30").out
