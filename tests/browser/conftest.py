@@ -384,7 +384,7 @@ class Floor:
         await page.keyboard.press("Tab")
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
-        await page.locator(".desk .tab[aria-current=page]").wait_for()
+        await page.locator("main[aria-busy=false]").wait_for()  # the stream has said what there is
         return page
 
 

@@ -531,9 +531,10 @@ async def test_supervisors_see_the_team_the_waiting_and_the_dead_letters(floor: 
         await page.keyboard.press(key)
     assert await page.locator("dialog[open]").count() == 0
     assert office.presences == []
-    await page.keyboard.press("h")
     office.past = floor.past()
+    await page.keyboard.press("h")
     await page.locator(".whole .history").wait_for()
+    assert "Anna Berg" in await text_of(page, ".whole"), "people go by their names"
     await page.keyboard.press("t")
     office.dead = [OutboxItem("7", "pbx1-1.1", "anna", "PARCEL", floor.now(), 60, None, True, "503 from the CRM")]
     office.office(outbox_dead=1)
