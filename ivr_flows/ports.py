@@ -238,7 +238,7 @@ class Caller(Protocol):
     async def set_language(self, language: str) -> None: ...
 
     async def tell(self, event: str, values: Mapping[str, str]) -> None:
-        """Emit a user event, so that everyone who reads AMI knows. After a hang-up it may still work."""
+        """Emit a user event, so that everyone who reads AMI knows."""
         ...
 
     async def hang_up(self) -> None:

@@ -172,8 +172,9 @@ class _Shell:
 
     async def hand_over(self, outcome: Outcome, seat: Seat) -> None:
         """Tell the dialplan and everyone who listens. Raises ``CallerGone``."""
+        if outcome.ended == "gone":
+            return
         route = outcome.route
-        # Also when the caller has hung up: how far somebody came who settled it alone is worth knowing.
         await self._caller.tell(
             FLOW_EVENT,
             {
@@ -183,8 +184,6 @@ class _Shell:
                 "Route": route.queue if route is not None else "",
             },
         )
-        if outcome.ended == "gone":
-            return
         if route is None:
             await self._caller.hang_up()
             return

@@ -333,6 +333,7 @@ class App:
             places=Places(database, flows.return_seconds, clock),
             bridge=self.bridge,
             seat=colleagues.seat,
+            walked=lambda *how_far: self.office.walked(*how_far),
         )
         self.caller_out = CallerOut(
             settings,

@@ -39,9 +39,6 @@ MAX_SESSIONS = 1000
 _ANSWERS = frozenset((200, 511))
 """Done, and not on a channel that has hung up."""
 
-_LAST_WORDS = ("EXEC", "UserEvent")
-"""What is still said on a channel that has hung up: how far its caller came (res_agi.c lets a dead channel do so)."""
-
 Handler = Callable[[AgiCaller, CallFacts], Awaitable[object]]
 
 log = structlog.get_logger(__name__)
@@ -207,10 +204,7 @@ class _Session:
         self._writer = writer
         self._decoder = Decoder()
         self._items: list[Item] = []
-        self._owed = 0
-        """Commands without a reply. A hang-up overtakes the reply of the command it interrupts."""
-        self._hung_up = False
-        self._over = False
+        self._gone = False
         self.broken: AgiProtocolError | None = None
 
     async def environment(self, seconds: float) -> Environment:
@@ -225,7 +219,7 @@ class _Session:
 
     async def ask(self, words: Sequence[str], seconds: float) -> Reply:
         """One command and its reply. Raises ``CallerGone``, also when the peer breaks the protocol."""
-        if self._over or (self._hung_up and tuple(words[:2]) != _LAST_WORDS):
+        if self._gone:
             raise CallerGone
         try:
             return await self._exchange(words, seconds)
@@ -233,36 +227,31 @@ class _Session:
             raise self._lost(broken) from None
 
     def _lost(self, broken: AgiProtocolError) -> CallerGone:
-        self.broken, self._over = broken, True
+        self.broken, self._gone = broken, True
         return CallerGone()
 
     async def _exchange(self, words: Sequence[str], seconds: float) -> Reply:
-        if sum(isinstance(item, Reply) for item in self._items) > self._owed:
+        if any(isinstance(item, Reply) for item in self._items):
             raise AgiProtocolError("a reply that was not asked for")
         self._writer.write(encode_command(*words))
-        self._owed += 1
         try:
             async with asyncio.timeout(seconds):
                 await self._writer.drain()
         except TimeoutError:
             raise AgiProtocolError("the peer reads nothing") from None
         except OSError:
-            self._over = True
+            self._gone = True
             raise CallerGone from None
         while True:
             item = await self._next(seconds, f"a reply to {words[0]}")
             if isinstance(item, Reply):
-                self._owed -= 1
-                if self._owed:
-                    continue
                 if item.code not in _ANSWERS:
                     # An Asterisk that knows none of our commands leads nobody through a flow.
                     raise AgiProtocolError(f"{words[0]} was refused: {item.text.splitlines()[0][:80]}")
                 return item
             if isinstance(item, Hangup):
-                again, self._hung_up = self._hung_up, True
-                if again or tuple(words[:2]) != _LAST_WORDS:
-                    raise CallerGone
+                self._gone = True
+                raise CallerGone
 
     async def _next(self, seconds: float, what: str) -> Item:
         try:
@@ -270,13 +259,13 @@ class _Session:
                 while not self._items:
                     data = await self._reader.read(READ_BYTES)
                     if not data:
-                        self._over = True
+                        self._gone = True
                         raise CallerGone
                     self._items = self._decoder.feed(data)
         except TimeoutError:
             raise AgiProtocolError(f"{what} did not come within {seconds:g} s") from None
         except OSError:
-            self._over = True
+            self._gone = True
             raise CallerGone from None
         return self._items.pop(0)
 

@@ -167,6 +167,12 @@ class LiveOffice:
         else:
             self._keeper.resynced()
 
+    def walked(self, conversation: str, path: tuple[str, ...], language: str) -> None:
+        """How far a caller has come in the flow: who hangs up there takes the dialplan's word for it along."""
+        history = self._histories.live.get(conversation)
+        if history is not None:
+            history.path, history.language = path, language
+
     def _opened(self, one: ConversationOpened) -> None:
         history = self._histories.live[one.conversation]
         number = parse_number(one.number, region=self._settings.office.region, presentation=one.presentation)

@@ -45,7 +45,10 @@ class Caught:
 
 
 class Reception:
-    """``welcome`` is the handler of the FastAGI server; ``happened`` keeps places for those who were cut off."""
+    """``welcome`` is the handler of the FastAGI server; ``happened`` keeps places for those who were cut off.
+
+    ``walked``: told at each node which conversation has come how far, and its language.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Reception:
         places: Places,
         bridge: Bridge,
         seat: Seat,
+        walked: Callable[[str, tuple[str, ...], str], None],
     ) -> None:
         self._shelf = shelf
         self._sound = sound
@@ -65,6 +69,7 @@ class Reception:
         self._places = places
         self._bridge = bridge
         self._seat = seat
+        self._walked = walked
         self._tasks: set[asyncio.Task[None]] = set()
         self.counts: dict[str, int] = {}
         """How flows ended, by kind."""
@@ -87,6 +92,7 @@ class Reception:
             # What is done after a hang-up is nowhere to come back to.
             if not state.gone:
                 last[:] = [state]
+                self._walked(facts.conversation, state.path, state.language)
             self._counts.watch(flow, state)
 
         try:

@@ -19,10 +19,12 @@ from typing import Any
 import aiohttp
 import pytest
 from argon2 import PasswordHasher
+from sqlmodel import select
 
 from crm_bridge.database import Database
 from crm_bridge.pins import Lock, Pins
 from crm_bridge.samples import SAMPLES, load_samples
+from crm_bridge.tables import Conversation
 from telephony import migrations
 from telephony.demo.agents import DemoAgent
 from telephony.demo.crm import DemoCrm
@@ -237,6 +239,14 @@ class House:
             ] * times
         pins.close()
         await database.close()
+
+    async def paths(self) -> list[list[str]]:
+        """The way through the flow of every conversation, as it was written down."""
+        database = Database(self.settings.storage.url)
+        async with database.session() as session:
+            found = (await session.exec(select(Conversation.path))).all()
+        await database.close()
+        return [list(path) for path in found]
 
     async def callfloor(self, *words: str) -> tuple[int, str]:
         """Run the command line; its exit status, and what it says."""

@@ -91,6 +91,9 @@ async def test_a_hang_up_is_noticed_and_counted_wherever_it_is(furnish: Furnish)
 
     await eventually(counted, f"each hang-up at its node: {wanted}")
     assert anna.pops == 0
+    # Who hangs up has settled it, or given up: either way it is known how far each one came.
+    ends = {tuple(path[-1:]) for path in await house.paths()}
+    assert ends >= {(node,) for node in (*EVERYWHERE, "farewell")}
     with pytest.raises(RuntimeError, match="403"):
         await anna.ask("GET", "/api/v1/flow")
     assert sue._http is not None

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from ivr_flows import FRONT_DESK, runner, schema
-from ivr_flows.ports import CallerGone, CallFacts, Finding, Question, Recognition, Standing
+from ivr_flows.ports import CallFacts, Finding, Question, Recognition, Standing
 from telephony.agi import AgiCaller, AgiError, AgiServer, Handler
 from telephony.settings import Agi
 
@@ -131,28 +131,6 @@ async def test_a_hang_up_at_any_moment_ends_the_session(after: int, how: str) ->
             pbx.say(b"HANGUP\n" + (b"200 result=-1\n" if "reply" in how else b""))
         await until(lambda: server.sessions == 0)
         assert (server.counters.gone, server.counters.failed, server.counters.cut) == (1, 0, 0)
-
-
-@pytest.mark.parametrize("overtaken", [b"", b"200 result=-1\n", b"511 Command Not Permitted\n"])
-async def test_after_a_hang_up_last_words_are_said_and_nothing_else(overtaken: bytes) -> None:
-    said: list[str] = []
-
-    async def lead(caller: AgiCaller, facts: CallFacts) -> None:
-        with pytest.raises(CallerGone):
-            await caller.play(["/s/hello"], "1")
-        with pytest.raises(CallerGone):
-            await caller.play(["/s/hello"], "1")
-        await caller.tell("CallfloorFlow", {"Path": "a>b"})
-        said.append("last words")
-
-    async with serving(lead) as server, calling(server) as pbx:
-        await pbx.command()
-        pbx.say(b"HANGUP\n")
-        assert await pbx.command() == b'EXEC UserEvent "CallfloorFlow,Path: a>b"\n'
-        pbx.say(overtaken + b"200 result=0\n") if overtaken else pbx.writer.close()
-        await until(lambda: server.sessions == 0)
-        assert said == (["last words"] if overtaken else [])
-        assert (server.counters.cut, server.counters.failed) == (0, 0)
 
 
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"x" * 20_000, b"\n", b"agi_a: 1\nagi_a: 2\n"])
