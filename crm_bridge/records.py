@@ -118,6 +118,8 @@ class RecentCall:
     crm_state: str
     """State of the outbox row; empty when there is none."""
     crm_reference: str
+    path: tuple[str, ...]
+    """Through the flow; of one who hung up there, as far as it was."""
 
 
 def wrap_up_kind(agent: str) -> str:
@@ -275,6 +277,7 @@ async def recent_calls(database: Database, *, agent: str | None = None, limit: i
             func.coalesce(_WRAP_UP.c.note, ""),
             func.coalesce(_OUTBOX.c.state, ""),
             func.coalesce(_OUTBOX.c.external_id, ""),
+            call.path,
         )
         .join(newest, newest.c.id == call.id)
         .outerjoin(parts, parts.c.conversation_id == call.id)
@@ -291,7 +294,7 @@ async def recent_calls(database: Database, *, agent: str | None = None, limit: i
     async with database.session() as session:
         rows = (await (await session.connection()).execute(query)).all()
     found = [RecentCall(*tuple(row)) for row in rows]
-    return [replace(call, number_display=format_number(call.number_display)) for call in found]
+    return [replace(call, number_display=format_number(call.number_display), path=tuple(call.path)) for call in found]
 
 
 async def _enqueue(

@@ -479,7 +479,7 @@ def _fill(result: Result, item: dict[str, Any] | None, history: History | None) 
     if history is None:
         result.remarks.append("the journal does not have the call")
         return
-    result.path, result.outcome = history.path, history.outcome
+    result.path, result.outcome = tuple(item["path"]), history.outcome
     result.reason = result.reason or ("number_unique" if history.reason == "" else history.reason)
 
 

@@ -70,6 +70,8 @@ class RecentConversation:
     crm_state: str
     """How far the CRM has it: ``waiting``, ``delivered``, ``dead``, or empty when there is nothing to write."""
     crm_reference: str
+    path: tuple[str, ...] = ()
+    """Through the IVR flow; of a caller who hung up there, as far as it was."""
 
 
 @dataclass(frozen=True, slots=True)

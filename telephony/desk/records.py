@@ -345,6 +345,7 @@ class Records:
                 note=one.note,
                 crm_state=CRM_STATES[one.crm_state],
                 crm_reference=one.crm_reference,
+                path=one.path,
             )
             for one in found
         ]
