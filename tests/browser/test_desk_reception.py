@@ -251,6 +251,10 @@ async def test_supervisors_see_the_flow_and_admins_change_its_version(floor: Any
     await sue.locator(".picture img").wait_for()
     await sue.locator(".nodes tbody tr").first.wait_for()
     assert await text_of(sue, ".nodes tbody tr:has-text('Hauptmenü')") == "Hauptmenü main 2 221 31 14 %"
+    await sue.keyboard.press("z")
+    await sue.locator(".picture.is-large:focus").wait_for()
+    await sue.keyboard.press("z")
+    await sue.locator(".picture:not(.is-large)").wait_for()
     await sue.keyboard.press("ArrowDown")
     assert await sue.locator(".item.is-chosen").count() == 0, "supervisors publish nothing"
     first = await sue.evaluate("document.querySelector('.picture img').src")

@@ -6,7 +6,7 @@ import type { CallBack, Message, Request } from '../contract'
 import { me, nameOf, now, office, queueLabel, supervises } from '../desk'
 import { duration, moment } from '../format'
 import { language, words } from '../i18n'
-import { chosen, closure, columns, decide, heard, lists, loadReception, play, playing, promise, row, withdraw } from '../reception'
+import { chosen, closure, columns, decide, heard, lists, loadReception, play, playing, promise, row, stop, withdraw } from '../reception'
 import type { Row } from '../reception'
 import { readable } from '../requests'
 import { Fold } from './fold'
@@ -20,6 +20,8 @@ export function Reception() {
   const [messages, requests, callbacks] = [me.value?.messages, office.value?.requests, office.value?.callbacks]
   // What the server counts says when a list has changed.
   useEffect(() => void loadReception(), [messages, requests, callbacks])
+  // What is heard can be stopped where it is seen, and only there.
+  useEffect(() => stop, [])
   const { state } = lists.value
   const first = columns.value.flat()[0]?.key ?? null
   const begun = useRef(false)
