@@ -244,7 +244,9 @@ class Lobby:
 
     def waits_for_people(self, requests: int, callbacks: int, closed: Closure | None) -> None:
         """Requests to decide on, call-backs that were promised, and the emergency closure."""
-        shown = {"reason": closed.reason, "by": closed.by, "at": closed.at} if closed is not None else None
+        shown = None
+        if closed is not None:
+            shown = {"reason": closed.reason, "by": self.name_of(closed.by), "at": closed.at}
         self._lamp(requests=requests, callbacks=callbacks, closed=shown)
 
     def messages(self, unheard: tuple[Mapping[str, int], Mapping[str, int]]) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import fcntl
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
 import time
+import wave
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from argon2 import PasswordHasher
@@ -20,13 +24,27 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from prometheus_client import CollectorRegistry
 
 from crm_bridge.database import Database
+from crm_bridge.pins import Lock, Pins
+from crm_bridge.requests import NewRequest, Requests
+from crm_bridge.sealing import Sealer
+from ivr_flows import schema
+from ivr_flows.schema import Flow
 from telephony.desk.entities import SHAPES
 from telephony.desk.ports import Conflict, NotFound, OutboxItem, Readiness, RecentConversation
+from telephony.desk.reception_api import ReceptionApi, Stores
 from telephony.desk.server import DeskServer
 from telephony.desk.sockets import text_frame
 from telephony.desk.stream import EVERYONE, SUPERVISION, Audience, Board, only, supervision_and
 from telephony.floor.accounts import Accounts, Membership, Role, User
 from telephony.migrations import upgrade
+from telephony.reception.callbacks import CallBacks, Wanted
+from telephony.reception.counts import FlowCounts
+from telephony.reception.house import house_of
+from telephony.reception.library import Library
+from telephony.reception.messages import Left, Messages, Recipient
+from telephony.reception.shelf import Shelf
+from telephony.reception.switches import Switches
+from telephony.reception.tables import FlowCount
 from telephony.settings import Settings
 
 PASSWORD = "a good password"
@@ -34,10 +52,12 @@ PEOPLE = (
     ("anna", "Anna Berg", Role.AGENT, "de"),
     ("ben", "Ben Hughes", Role.AGENT, "en"),
     ("sue", "Susanne Vogt", Role.SUPERVISOR, "de"),
+    ("ada", "Ada Stein", Role.ADMIN, "de"),
 )
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 WEB = Path(__file__).parents[2] / "telephony" / "desk" / "web"
 STATIC = WEB.parent / "static"
+FLOWS = Path(__file__).parents[2] / "ivr_flows" / "flows"
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -159,7 +179,8 @@ class ScriptedOffice:
             "candidates": [ERIKA] if known else [KONRAD, MIRA] if certainty == "shared" else [],
             "customer": ERIKA["id"] if known else None,
             "card": None, "card_state": "loading" if known else "none",
-            "language": "de", "path": ["greeting", "recognise", "privacy", "to_service"],
+            "level": "number", "filed": 0, "language": "de",
+            "path": ["greeting", "recognise", "privacy", "to_service"],
             "joined_at": now - 17, "rang_at": now, "answered_at": None, "ended_at": None, "held": False, "note": "",
             **changes,
         }  # fmt: skip
@@ -233,6 +254,10 @@ class ScriptedOffice:
         refusal, self.refusal = self.refusal, None
         if refusal is not None:
             raise refusal
+
+    def unheard(self, login: str, count: int) -> None:
+        """So many voice messages wait for this person."""
+        self._be(login, self.me[login]["presence"], messages=count)
 
     async def signed_in(self, user: User) -> None:
         self.roles[user.login] = user.role
@@ -317,6 +342,127 @@ RECEPTION: dict[str, Any] = {"requests": 0, "callbacks": 0, "closed": None}
 """What of the reception everybody sees: nothing."""
 
 
+class House:
+    """The reception's real stores, and what happens in the house."""
+
+    def __init__(self, settings: Settings, database: Database, office: ScriptedOffice, folder: Path) -> None:
+        self.office = office
+        self.folder = folder
+        self.database = database
+        library = Library(database)
+        flow = schema.load(FLOWS / "customer-care.yaml")
+        self.stores = Stores(
+            requests=Requests(database, Sealer({"k": bytes(32)})),
+            messages=Messages(database, folder),
+            callbacks=CallBacks(database, settings.callbacks),
+            switches=Switches(database),
+            library=library,
+            shelf=Shelf(library, flow, house_of(settings), _no_sounds),
+            counts=FlowCounts(database, ZoneInfo("Europe/Berlin"), time.time),
+            pins=Pins(database, Lock()),
+            source="embedded",
+        )
+        self.routes = ReceptionApi(settings, self.stores, time.time, self._changed).routes()
+        self._settings = settings
+        self._looks: set[asyncio.Task[None]] = set()
+
+    def _changed(self) -> None:
+        look = asyncio.create_task(self.look())
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+
+    async def look(self) -> None:
+        """What everybody sees of the reception is counted anew."""
+        closed = await self.stores.switches.closure()
+        names = {login: name for login, name, *_ in PEOPLE}
+        shown = None
+        if closed is not None:
+            shown = {"reason": closed.reason, "by": names[closed.by], "at": closed.at}
+        self.office.office(
+            requests=await self.stores.requests.count(), callbacks=len(await self.stores.callbacks.open()), closed=shown
+        )
+        agents, queues = await self.stores.messages.unheard()
+        for login, me in self.office.me.items():
+            count = agents.get(login, 0) + sum(queues.get(queue, 0) for queue in me["queues"])
+            if count != me["messages"]:
+                self.office.unheard(login, count)
+
+    async def settle(self) -> None:
+        await asyncio.gather(*self._looks)
+
+    async def files(
+        self, kind: str, customer: dict[str, str] = ERIKA, level: str = "pin", **fields: str | int | bool
+    ) -> str:
+        """A caller asks for something in the menu; its reference."""
+        request = NewRequest(
+            f"pbx1-0.{secrets.token_hex(3)}", f"{kind}_file", kind, "embedded", customer["id"], customer["name"], level,
+            fields,
+        )  # fmt: skip
+        reference = await self.stores.requests.file(request)
+        await self.look()
+        return reference
+
+    async def speaks(
+        self, recipient: Recipient, kind: str = "message", customer: dict[str, str] = ERIKA, seconds: int = 2
+    ) -> str:
+        """A caller leaves a message; its id."""
+        place, path = self.stores.messages.place()
+        with wave.open(f"{path}.wav", "wb") as sound:
+            sound.setnchannels(1)
+            sound.setsampwidth(2)
+            sound.setframerate(8000)
+            sound.writeframes(bytes(16000 * seconds))
+        left = Left(
+            "pbx1-0.1", kind, recipient, place, seconds, "+4915228817386", customer.get("id", ""), customer["name"]
+        )
+        assert await self.stores.messages.keep(left)
+        await self.look()
+        return place.rpartition("/")[2]
+
+    async def promises(self, number: str, customer: dict[str, str] = KONRAD) -> None:
+        wanted = Wanted("service", number, "de", customer["id"], customer["name"])
+        assert await self.stores.callbacks.promise(wanted) == "next"
+        await self.look()
+
+    async def publishes(self, versions: int) -> None:
+        """So many versions of the live flow, the last one live."""
+        for version in range(1, versions + 1):
+            path = self.folder.parent / "published" / str(version)
+            shutil.copytree(FLOWS, path)
+            text = (path / "front-desk.yaml").read_text("utf-8")
+            (path / "front-desk.yaml").write_text(f"{text}\n# version {version}\n", "utf-8")
+            await self.stores.library.publish(path / "front-desk.yaml", house_of(self._settings), "ada")
+
+    async def callers(self) -> None:
+        """A week in the flow: most go on, some give up."""
+        live = self.stores.shelf.live
+        day = datetime.datetime.now(ZoneInfo("Europe/Berlin")).date().isoformat()
+        counts = {
+            ("open", "open"): 412, ("greeting", "next"): 405, ("greeting", "hangup"): 7, ("main", "1"): 190,
+            ("main", "hangup"): 31, ("parcel_tell", "next"): 171, ("parcel_tell", "hangup"): 3,
+            ("waiting", "hangup"): 12, ("waiting", "next"): 160, ("wait_or_call_back", "hangup"): 22,
+            ("parcel_who.number", "hangup"): 9, ("parcel_who.number", "next"): 140,
+        }  # fmt: skip
+        async with self.database.transaction() as session:
+            session.add_all(
+                FlowCount(
+                    flow=live.document.name,
+                    fingerprint=live.fingerprint,
+                    day=day,
+                    node=node,
+                    branch=branch,
+                    count=count,
+                )
+                for (node, branch), count in counts.items()
+            )
+        here = ("main", "main", "parcel_who.number", "waiting", "wait_or_call_back")
+        self.stores.counts.here.update({f"pbx1-9.{n}": (live.document.name, node) for n, node in enumerate(here)})
+
+
+async def _no_sounds(flow: Flow) -> None:
+    """Nothing is spoken here."""
+
+
 @dataclass
 class Floor:
     """The server, its office, and the browsers that look at it."""
@@ -325,6 +471,7 @@ class Floor:
     office: ScriptedOffice
     server: DeskServer
     browser: Browser
+    house: House
     contexts: list[BrowserContext] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     """What any page wrote to its console as an error or warning."""
@@ -430,17 +577,20 @@ async def floor(built_pages: Path, chromium: str, migrated_file: Path, tmp_path:
         phone = f"agent{number}" if role is Role.AGENT else None
         queues = [Membership("service")] if role is Role.AGENT else []
         await accounts.create(login, name, PASSWORD, role, language, phone=phone, queues=queues)
-    settings, board = Settings(), Board(frame=text_frame)
+    settings = Settings.model_validate({"pbx": {"trunk_out": "sip:sbc.example.org:5060"}})
+    board = Board(frame=text_frame)
     office = ScriptedOffice(settings, board)
-    server = DeskServer(settings, accounts, office, board, CollectorRegistry(), static=built_pages)
+    house = House(settings, database, office, tmp_path / "messages")
+    server = DeskServer(settings, accounts, office, board, CollectorRegistry(), static=built_pages, more=house.routes)
     await server.start(port=0)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
-        floor = Floor(f"http://127.0.0.1:{server.port}", office, server, browser)
+        floor = Floor(f"http://127.0.0.1:{server.port}", office, server, browser, house)
         yield floor
         for context in floor.contexts:
             await context.close()
         await browser.close()
     await server.stop()
+    await house.settle()
     accounts.close()
     await database.close()

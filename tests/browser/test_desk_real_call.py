@@ -16,6 +16,7 @@ from playwright.async_api import Page, async_playwright
 from telephony.demo.crm import DemoCrm
 from telephony.demo.house import SERVICE_LINE, House, furnish
 from telephony.demo.show import Service, hire
+from telephony.demo.story import TO_A_PERSON
 from telephony.pbx.callers import Phone, call
 from telephony.pbx.image import Image
 from telephony.pbx.process import Asterisk
@@ -77,10 +78,10 @@ async def test_a_call_pops_before_it_is_answered_and_is_wrapped_up_by_keys(stage
     await page.get_by_text("Bereit", exact=True).first.wait_for()
     async with Phone(stage.image, "127.0.0.1", house.phone_ports["phone1"], RINGS_THEN_TALKS) as phone:
         calling = asyncio.create_task(
-            call(house.settings, stage.image, dial=SERVICE_LINE, number="+493023125042", deadline=60)
+            call(house.settings, stage.image, dial=SERVICE_LINE, number="+493023125042", keys=TO_A_PERSON, deadline=60)
         )
-        # The name is on the screen while the phone still rings.
-        await page.locator(".call.is-ringing").wait_for()
+        # Past the main menu; then the name is on the screen while the phone still rings.
+        await page.locator(".call.is-ringing").wait_for(timeout=45_000)
         await page.locator(".call.is-ringing #call-who", has_text="Annegret Sommerfeld").wait_for()
         assert not [event for event in phone.events if event.what == "answered"]
         if folder := os.environ.get("DESK_SCREENS"):

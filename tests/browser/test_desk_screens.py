@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from telephony.desk.ports import OutboxItem, Unavailable
+from telephony.reception.messages import Recipient
 
 pytestmark = pytest.mark.browser
 
@@ -192,4 +193,90 @@ async def test_the_supervisors_pages_fit_the_screen(
     await page.keyboard.press("?")
     await page.locator("dialog[open]").wait_for()
     await look("team-help")
+    assert wide == [], wide
+
+
+@pytest.mark.parametrize(("width", "height", "scheme", "language", "login"), LOOKS)
+async def test_the_reception_fits_the_screen(
+    floor: Any, tmp_path: Path, width: int, height: int, scheme: str, language: str, login: str
+) -> None:
+    folder = Path(os.environ.get("DESK_SCREENS", tmp_path))
+    office, house = floor.office, floor.house
+    options = {"width": width, "height": height, "scheme": scheme, "language": language}
+    for customer, level in ((LONG, "number"), (floor.office_mira, "pin")):
+        await house.files("bank_details", customer, level, iban="DE89370400440532013000")
+        await house.files("return", customer, level, order="B-2026-11874")
+        await house.files("complaint", customer, level)
+    for number, kind in enumerate(("greeting", "complaint", "message", "message")):
+        await house.speaks(
+            Recipient(agent=login) if number == 0 else Recipient(queue="service"), kind, LONG, 40 + number
+        )
+    await house.promises("+493023125009", LONG)
+    await house.promises("+4915228817386")
+    await house.callers()
+    await house.publishes(3)
+    page = await floor.sign_in(login, **options)
+    wide: list[Any] = []
+
+    async def look(state: str) -> None:
+        await page.screenshot(path=folder / f"{state}-{width}-{scheme}-{language[:2]}.png")
+        found = [one for check in (TOO_WIDE, CUT, OUT) for one in await page.evaluate(check)]
+        if found:
+            wide.append((state, found))
+
+    await house.look()
+    office.queue("service", waiting=3, longest=floor.now() - 74)
+    await page.locator(".badge").nth(2).wait_for()
+    await page.keyboard.press("m")
+    await page.locator(".item.is-chosen").wait_for()
+    await look("reception")
+    await page.keyboard.press("v")
+    await page.locator("dialog[open]").wait_for()
+    await look("reception-promise")
+    await page.keyboard.press("Escape")
+    await house.stores.switches.close("Feueralarm im Haupthaus, alle Arbeitsplätze bitte sofort räumen", "sue")
+    await house.look()
+    await page.locator(".closed-banner").wait_for()
+    await page.keyboard.press("ArrowRight")
+    await look("reception-closed")
+    office.ring("pbx1-1.4", login, candidates=[LONG], customer=LONG["id"], path=LONG_PATH)
+    office.fill("pbx1-1.4", LONG, **LONG_CARD)
+    office.answer("pbx1-1.4", login)
+    await page.locator(".card-requests .request").first.wait_for()
+    await look("card-requests-closed")
+    await house.stores.switches.reopen("sue")
+    await house.look()
+    await page.locator(".closed-banner").wait_for(state="detached")
+    await look("card-requests")
+    await page.keyboard.press("a")
+    await page.locator("dialog[open] .decide").wait_for()
+    for _ in range(2):
+        if await page.locator(".lock").count() == 0:
+            await page.keyboard.press("ArrowDown")
+    await page.locator(".lock").wait_for()
+    await page.keyboard.press("1")
+    await look("decide-locked")
+    await page.keyboard.press("3")
+    await look("decide-vouched")
+
+    page = await floor.sign_in("ada", **options)
+    if language != "de-DE":
+        await page.keyboard.press("l")
+    await page.keyboard.press("f")
+    await page.locator(".picture img").wait_for()
+    await page.locator(".nodes tbody tr").first.wait_for()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("ArrowDown")
+    await look("flow")
+    await page.keyboard.press("d")
+    await page.locator("dialog[open]").wait_for()
+    await look("flow-live")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("o")
+    await page.locator("dialog[open] input:focus").wait_for()
+    await look("closure")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("?")
+    await page.locator("dialog[open]").wait_for()
+    await look("admin-help")
     assert wide == [], wide

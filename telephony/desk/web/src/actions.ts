@@ -14,6 +14,10 @@ import { choosable } from './front'
 import { language, toggleLanguage, words } from './i18n'
 import { focusOf, resolve } from './keys'
 import type { Action } from './keys'
+import { chooseVersion, confirmLive, makeLive, zoom } from './flow'
+import {
+  closure, conclude, decide, decideNext, heard, leaveField, loadReception, move, play, promise, submit, vouch, withdraw,
+} from './reception'
 
 export const presenceBusy = signal(false)
 
@@ -108,6 +112,7 @@ function go(to: View): boolean {
   if (!viewsSeen.peek().includes(to)) return false
   view.value = to
   if (to === 'history') void loadHistory()
+  if (to === 'reception') void loadReception()
   focusMain()
   return true
 }
@@ -122,7 +127,11 @@ function nextCall(): boolean {
   return true
 }
 
+/** What the digits of a decision mean, in the order of its buttons. */
+const DECIDING = [() => conclude('approved'), () => conclude('rejected'), vouch]
+
 function digit(index: number): boolean {
+  if (dialog.peek() === 'decide') return DECIDING[index]?.() ?? false
   const pop = current.peek()
   switch (digitsMean.peek()) {
     case 'reasons': {
@@ -156,6 +165,7 @@ function pickCode(conversation: string, queue: string, index: number): boolean {
 }
 
 function close(): boolean {
+  if (leaveField()) return true
   if (dialog.peek() !== null) dialog.value = null
   else if (pathOpen.peek()) pathOpen.value = false
   else if (trouble.peek() !== null) trouble.value = null
@@ -181,6 +191,20 @@ export function toNote(): boolean {
   return true
 }
 
+/** Keys that mean something of their own in the dialog that is open; null: nothing there. */
+function ofDialog(action: Action): boolean | null {
+  if (action === 'finish') return dialog.peek() === 'live' ? confirmLive() : submit()
+  if (dialog.peek() !== 'decide') return null
+  switch (action) {
+    case 'note':
+      byId('decide-note')?.focus()
+      return true
+    case 'row-next': return decideNext(1)
+    case 'row-before': return decideNext(-1)
+    default: return null
+  }
+}
+
 /** Carries out an action; false when it means nothing now, so that the browser keeps the key. */
 export function run(action: Action): boolean {
   if (session.peek() !== 'in') {
@@ -189,7 +213,11 @@ export function run(action: Action): boolean {
     return true
   }
   const open = dialog.peek()
-  const inDialog = action === 'close' || action === open || action.startsWith('digit-')
+  if (open !== null) {
+    const handled = ofDialog(action)
+    if (handled !== null) return handled
+  }
+  const inDialog = action === 'close' || ((open === 'help' || open === 'pause') && action === open) || action.startsWith('digit-')
   if (open !== null && !inDialog) return false
   if (action.startsWith('digit-')) return digit(Number(action.slice(6)) - 1)
   if ((action === 'ready' || action === 'pause' || action === 'offline') && !takesCalls.peek()) return false
@@ -227,6 +255,20 @@ export function run(action: Action): boolean {
       void finish(wrap.conversation, wrap.queue)
       return true
     }
+    case 'decide': return decide()
+    case 'play': return play()
+    case 'heard': return heard()
+    case 'withdraw': return withdraw()
+    case 'promise': return promise()
+    case 'closure': return closure()
+    case 'make-live': return makeLive()
+    case 'zoom': return zoom()
+    case 'row-next':
+    case 'row-before': return view.peek() === 'flow' ? chooseVersion(action) : move(action)
+    case 'list-next':
+    case 'list-before': return move(action)
+    case 'view-reception': return go('reception')
+    case 'view-flow': return go('flow')
     case 'view-call': return go('call')
     case 'view-history': return go('history')
     case 'view-team': return go('team')

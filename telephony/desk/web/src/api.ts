@@ -1,6 +1,8 @@
 /** The HTTP API. Every failure is a `Problem` with words fit for people. */
 
-import type { HistoryItem, Language, Me, OutboxItem, Presence } from './contract'
+import type {
+  CallBack, Decision, HistoryItem, Language, LiveFlow, Me, Message, OutboxItem, Presence, Request,
+} from './contract'
 
 export class Problem extends Error {
   constructor(
@@ -86,5 +88,21 @@ export const api = {
     call<unknown>('PUT', `/conversations/${id(conversation)}/customer`, { customer }),
   history: (limit: number) => call<{ items: HistoryItem[] }>('GET', `/conversations?limit=${limit}`),
   outbox: () => call<{ items: OutboxItem[] }>('GET', '/outbox'),
+  requests: (customer?: string) =>
+    call<{ items: Request[] }>('GET', customer === undefined ? '/requests' : `/requests?customer=${id(customer)}`),
+  decide: (reference: string, decision: Decision, note: string) =>
+    call<Request>('POST', `/requests/${id(reference)}/decision`, { decision, note }),
+  messages: () => call<{ items: Message[] }>('GET', '/messages'),
+  heard: (message: Message['id']) => call<null>('PUT', `/messages/${id(message)}/heard`),
+  audio: (message: Message['id']): string => `/api/v1/messages/${id(message)}/audio`,
+  callbacks: () => call<{ items: CallBack[] }>('GET', '/callbacks'),
+  promise: (queue: string, number: string, tongue: string) =>
+    call<{ promised: boolean; already: boolean }>('POST', '/callbacks', { queue, number, language: tongue }),
+  withdraw: (callback: CallBack['id']) => call<null>('DELETE', `/callbacks/${id(callback)}`),
+  close: (closed: boolean, reason: string) => call<unknown>('PUT', '/closure', { closed, reason }),
+  flow: (days: number) => call<LiveFlow>('GET', `/flow?days=${days}`),
+  /** `at` makes each look a picture of its own. */
+  drawing: (days: number, at: number): string => `/api/v1/flow/drawing?days=${days}&at=${at}`,
+  live: (flow: string, version: number) => call<null>('PUT', '/flow/live', { flow, version }),
   retry: (item: OutboxItem['id']) => call<null>('POST', `/outbox/${id(item)}/retry`),
 }

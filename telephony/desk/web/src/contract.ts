@@ -13,6 +13,8 @@ export type Wish = 'ready' | 'paused' | 'offline'
 export type Certainty = 'certain' | 'likely' | 'shared' | 'none' | 'withheld'
 export type PopState = 'ringing' | 'talking' | 'wrap_up'
 export type CardState = 'none' | 'loading' | 'ready' | 'failed'
+/** What the caller has proven. */
+export type Level = 'none' | 'number' | 'pin'
 
 export interface WrapUpDue {
   conversation: string
@@ -33,6 +35,8 @@ export interface Me {
   reason: string
   since: number
   queues: string[]
+  /** Voice messages nobody has heard: one's own and one's queues'. */
+  messages: number
   wrap_up: WrapUpDue | null
 }
 
@@ -122,6 +126,9 @@ export interface Pop {
   customer: string | null
   card: Card | null
   card_state: CardState
+  level: Level
+  /** Counts up when a request or a message of this caller came in. */
+  filed: number
   language: string
   path: string[]
   joined_at: number | null
@@ -145,6 +152,12 @@ export interface Office {
   crm: 'up' | 'down'
   outbox_waiting: number
   outbox_dead: number
+  /** Requests of customers that wait for a decision. */
+  requests: number
+  /** Call-backs that were promised and not kept yet. */
+  callbacks: number
+  /** The emergency closure, while there is one. */
+  closed: { reason: string; by: string; at: number } | null
   pauses: Choice[]
 }
 
@@ -197,4 +210,75 @@ export interface OutboxItem {
   next_at: number | null
   dead: boolean
   error: string
+}
+
+export type Decision = 'approved' | 'rejected'
+
+/** Something a customer asked for in the IVR. Secret fields show their last four characters. */
+export interface Request {
+  reference: string
+  conversation: string
+  kind: 'bank_details' | 'return' | 'complaint'
+  customer: string
+  customer_name: string
+  /** What had been proven when it was filed. */
+  level: Level
+  fields: Record<string, string | number | boolean>
+  state: 'pending' | Decision
+  filed_at: number
+  decided_by: string
+  decided_at: number | null
+  note: string
+}
+
+/** A voice message; its sound is at `/messages/{id}/audio`. */
+export interface Message {
+  id: string
+  conversation: string
+  kind: 'greeting' | 'complaint' | 'message'
+  /** Empty: for this person alone. */
+  for_queue: string
+  seconds: number
+  number_display: string
+  customer: string
+  customer_name: string
+  left_at: number
+  heard_at: number | null
+  heard_by: string
+}
+
+export interface CallBack {
+  id: string
+  queue: string
+  number_display: string
+  customer: string
+  customer_name: string
+  place_at: number
+  expires_at: number
+  state: string
+  attempts: number
+  next_at: number
+}
+
+export interface FlowNode {
+  node: string
+  here: number
+  passed: number
+  gave_up: number
+}
+
+export interface FlowVersion {
+  flow: string
+  version: number
+  published_at: number
+  published_by: string
+  aliases: string[]
+}
+
+export interface LiveFlow {
+  flow: string
+  /** The live flow in words. */
+  shown: string
+  nodes: FlowNode[]
+  versions: FlowVersion[]
 }

@@ -15,7 +15,8 @@ import type { Mirror } from './mirror'
 import { Stream, browser } from './stream'
 import type { Link } from './stream'
 
-export type View = 'call' | 'history' | 'team' | 'outbox'
+export type View = 'call' | 'history' | 'team' | 'outbox' | 'reception' | 'flow'
+export type Dialog = 'help' | 'pause' | 'decide' | 'promise' | 'withdraw' | 'closure' | 'live'
 
 export const session = signal<'unknown' | 'out' | 'in'>('unknown')
 /** The server threw us out, as opposed to: the person left. */
@@ -25,7 +26,7 @@ export const link = signal<Link>({ state: 'connecting' })
 /** The server's time, once a second: every clock on the screen reads this one. */
 export const now = signal(serverNow())
 export const view = signal<View>('call')
-export const dialog = signal<'help' | 'pause' | null>(null)
+export const dialog = signal<Dialog | null>(null)
 /** What went wrong last. `lasts`: no later success takes it back, only time and the person do. */
 export const trouble = signal<{ text: string; lasts: boolean } | null>(null)
 /** The latest troubles, newest last, for those who did not catch them in time. */
@@ -61,7 +62,7 @@ export const supervises = computed(() => me.value !== null && me.value.role !== 
 /** The pages this person has, the first one first. */
 export const viewsSeen = computed<View[]>(() => {
   const call: View[] = takesCalls.value ? ['call'] : []
-  return supervises.value ? ['team', ...call, 'history', 'outbox'] : ['call', 'history']
+  return supervises.value ? ['team', ...call, 'history', 'reception', 'flow', 'outbox'] : ['call', 'history', 'reception']
 })
 export const office = computed(() => entities.value.office.office ?? null)
 export const queues = computed(() => entities.value.queue)

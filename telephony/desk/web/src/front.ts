@@ -49,7 +49,7 @@ export const choosable = (pop: Pop): boolean => choiceDue(pop) || pop.candidates
 export type Digits = 'reasons' | 'candidates' | 'codes' | 'none'
 
 /** What the digits 1 to 9 choose now. `asked`: the list the person asked for by key. */
-export function digits(pop: Pop | null, dialog: 'pause' | 'help' | null, asked: Digits | null): Digits {
+export function digits(pop: Pop | null, dialog: string | null, asked: Digits | null): Digits {
   if (dialog === 'pause') return 'reasons'
   if (dialog !== null || pop === null) return 'none'
   if (asked === 'candidates' && choosable(pop)) return 'candidates'

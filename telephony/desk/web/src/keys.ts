@@ -1,15 +1,17 @@
 /** The keys, as data. One table, one listener: an action has the same key everywhere, and no key fires twice.
  *
  * Letters and digits work only while no text field has the focus, and people can switch them off (WCAG 2.1.4: some
- * speak to their machine, some use a screen reader that wants the letters for itself). F2, F4, F8, F9 and Ctrl+Enter
- * work everywhere; no current browser uses them. F1, F3, F5, F6, F7, F10, F11, F12 belong to browsers. What takes a
+ * speak to their machine, some use a screen reader that wants the letters for itself). F2, F4, F8, F9, their chords
+ * with Shift that are bound here, and Ctrl+Enter work everywhere; no current browser uses them. F1, F3, F5, F6, F7, F10, F11, F12 belong to browsers. What takes a
  * person off the line has no letter at all: a word typed past its field must not send anybody home.
  */
 
 export type Action =
   | 'ready' | 'pause' | 'offline'
   | 'next-call' | 'candidates' | 'note' | 'codes' | 'finish'
-  | 'view-call' | 'view-history' | 'view-team' | 'view-outbox'
+  | 'decide' | 'play' | 'heard' | 'withdraw' | 'promise' | 'closure' | 'make-live' | 'zoom'
+  | 'row-next' | 'row-before' | 'list-next' | 'list-before'
+  | 'view-call' | 'view-history' | 'view-team' | 'view-outbox' | 'view-reception' | 'view-flow'
   | 'help' | 'close' | 'language' | 'log-out'
   | `digit-${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}`
 
@@ -37,10 +39,25 @@ export const DEFAULT_KEYS: Keymap = [
   { action: 'codes', key: 'e' },
   { action: 'finish', key: 'Ctrl+Enter', everywhere: true },
   { action: 'finish', key: 'Enter' },
+  { action: 'decide', key: 'a' },
+  { action: 'play', key: 's' },
+  { action: 'heard', key: 'g' },
+  { action: 'withdraw', key: 'x' },
+  { action: 'promise', key: 'v' },
+  { action: 'closure', key: 'o' },
+  { action: 'make-live', key: 'd' },
+  { action: 'zoom', key: 'z' },
+  { action: 'row-next', key: 'ArrowDown' },
+  { action: 'row-before', key: 'ArrowUp' },
+  { action: 'list-next', key: 'ArrowRight' },
+  { action: 'list-before', key: 'ArrowLeft' },
   { action: 'view-call', key: 'c' },
   { action: 'view-history', key: 'h' },
   { action: 'view-team', key: 't' },
   { action: 'view-outbox', key: 'b' },
+  { action: 'view-reception', key: 'm' },
+  { action: 'view-reception', key: 'Shift+F8', everywhere: true },
+  { action: 'view-flow', key: 'f' },
   { action: 'language', key: 'l' },
   { action: 'log-out', key: 'Shift+F4', everywhere: true },
   { action: 'help', key: '?' },
@@ -71,7 +88,7 @@ export function resolve(stroke: Stroke, focus: Focus, single: boolean, keymap: K
   const binding = keymap.find((candidate) => candidate.key === key)
   if (binding === undefined) return null
   const plain = binding.everywhere !== true
-  if (plain && (focus === 'text' || (!single && key !== 'Enter'))) return null
+  if (plain && (focus === 'text' || (!single && !named))) return null
   if (key === 'Enter' && focus === 'button') return null
   return binding.action
 }

@@ -1,4 +1,4 @@
-import type { Certainty, Presence } from '../contract'
+import type { Certainty, Level, Presence } from '../contract'
 
 const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`
 
@@ -48,17 +48,31 @@ const activity: Record<string, string> = {
 
 const crm: Record<string, string> = { waiting: 'wartet', delivered: 'übertragen', dead: 'gescheitert' }
 
-/** The nodes of the shipped flow and of the demo's, in plain words. */
+/** The nodes of the shipped flows and of the demo's, in plain words. */
 const step: Record<string, string> = {
   greeting: 'Begrüßung', recognise: 'Nummer geprüft', language: 'Sprache gewählt', privacy: 'Datenschutz gehört', privacy_number: 'Datenschutz gehört',
   customer_number: 'nach Kundennummer gefragt', thanks: 'Kundennummer erkannt', to_service_anyway: 'ohne gültige Kundennummer', to_service: 'zum Kundenservice', line: 'gewählte Rufnummer', to_orders: 'zur Bestellannahme',
+  open: 'Öffnungszeiten geprüft', closed: 'außerhalb der Zeiten', holiday: 'Feiertag', emergency: 'Notschließung', closed_menu: 'Wahl bei geschlossenem Haus', closed_message: 'Nachricht hinterlassen',
+  main: 'Hauptmenü', parcel_who: 'Paket: wer ruft an', parcel: 'Paket gesucht', parcel_tell: 'Paket angesagt', parcel_late: 'Paket unterwegs?', parcel_missing: 'Paket vermisst?', parcel_trace: 'Nachforschung gestellt', parcel_traced: 'Nachforschung angesagt',
+  invoice_who: 'Rechnung: wer ruft an', invoice: 'Rechnung gesucht', invoice_tell: 'Rechnung angesagt', invoice_none: 'keine Rechnung offen',
+  goods_who: 'Ware: wer ruft an', goods: 'Rücksendung oder Reklamation', return_order: 'nach Bestellnummer gefragt', return_find: 'Bestellung gesucht', return_file: 'Rücksendung notiert', complaint: 'Reklamation gesprochen', complaint_file: 'Reklamation notiert', filed: 'Vorgangsnummer angesagt',
+  bank_who: 'Bankverbindung: Kundennummer und PIN', bank_locked: 'PIN gesperrt', bank_iban: 'IBAN eingegeben', bank_confirm: 'IBAN bestätigt', bank_file: 'Bankverbindung notiert',
+  requests_who: 'Anliegen: wer ruft an', requests: 'Anliegen gesucht', requests_tell: 'Stand des Anliegens angesagt',
+  greeting_whom: 'Gruß: an wen', greeting_leave: 'Gruß gesprochen', greeting_unknown: 'Durchwahl unbekannt', greeting_team: 'Gruß ans Team gesprochen', message_kept: 'Nachricht bestätigt',
+  nothing_found: 'nichts gefunden', sorry: 'Auskunft nicht möglich', more: 'noch etwas?', waiting: 'Wartezeit geprüft', long_wait: 'lange Wartezeit', wait_or_call_back: 'warten oder Rückruf',
+  call_back: 'Rückruf verlangt', call_back_number: 'nach Rückrufnummer gefragt', call_back_there: 'Rückruf an andere Nummer', call_back_promised: 'Rückruf zugesagt', call_back_already: 'Rückruf schon zugesagt',
+  importance: 'Dringlichkeit bestimmt', nobody: 'niemand da', reception: 'zur Zentrale', bye: 'Verabschiedung',
+  known: 'schon erkannt?', number: 'nach Kundennummer gefragt', unknown: 'Kundennummer unbekannt', person: 'zu einer Person', done: 'erkannt', message: 'Nachricht gesprochen',
 }
 
 /** A wish that is kept until the call, or its wrap-up, is done. */
 const afterwards = { paused: 'Pause nach diesem Gespräch', offline: 'Offline nach diesem Gespräch', wrapped: 'Pause nach der Nacharbeit' }
 
+/** What a caller has proven. */
+const level: Record<Level, string> = { none: 'Nichts bewiesen', number: 'Bewiesen: Kundennummer', pin: 'Bewiesen: Kundennummer und PIN' }
+
 export const de = {
-  presence, afterwards, certainty, reason, state, activity, crm, step,
+  presence, afterwards, certainty, reason, state, activity, crm, step, level,
   title: 'Callfloor',
   
   logIn: {
@@ -75,7 +89,7 @@ export const de = {
     presence: 'Ihr Zustand', queues: 'Warteschlangen', lamps: 'Anlage', views: 'Ansichten',
     waiting: (n: number) => `${n} wartend`,
     language: 'English', help: 'Tasten', logOut: 'Sitzung beenden', ready: 'Bereit', pause: 'Pause', offline: 'Offline', 
-    call: 'Anruf', history: 'Verlauf', team: 'Team', outbox: 'CRM-Ausgang',
+    call: 'Anruf', history: 'Verlauf', team: 'Team', outbox: 'CRM-Ausgang', reception: 'Empfang', flow: 'Ablauf',
   },
   lamp: {
     pbx: { in_sync: 'Telefonanlage verbunden', syncing: 'Telefonanlage wird abgeglichen', down: 'Telefonanlage nicht erreichbar' },
@@ -132,19 +146,56 @@ export const de = {
     heading: 'Team', agents: 'Agenten', name: 'Name', state: 'Zustand', since: 'Seit', talksTo: 'Im Gespräch mit', queues: 'Warteschlangen', waiting: 'Wartende Anrufer',
     caller: 'Anrufer', waitingSince: 'Wartet', nobody: 'Niemand wartet.', empty: 'Niemand hat ein Telefon.',
   },
+  request: {
+    heading: 'Anliegen', none: 'Keine Anliegen', failed: 'Nicht geladen.',
+    decide: 'Entscheiden', since: (when: string) => `seit ${when}`,
+    kinds: { bank_details: 'Bankverbindung', return: 'Rücksendung', complaint: 'Reklamation' },
+    states: { pending: 'offen', approved: 'genehmigt', rejected: 'abgelehnt' },
+    fields: { iban: 'IBAN', order: 'Bestellung', holder: 'Kontoinhaber', reason: 'Grund' }, yes: 'ja', no: 'nein',
+    decideHeading: 'Anliegen entscheiden', customer: 'Kunde', filed: 'Seit', filedWith: 'Beim Eingang', note: 'Notiz (freiwillig)',
+    approve: 'Genehmigen', reject: 'Ablehnen', cancel: 'Abbrechen', vouch: 'Ich habe die Identität geprüft', nth: (n: number, of: number) => `${n} von ${of}`,
+    locked: 'Gesperrt.', unlocked: 'Freigegeben: Sie bürgen für die Person.', vouchFirst: 'Gesperrt: Bitte zuerst die Identität prüfen und mit 3 bestätigen.',
+    lockedNow: { none: 'In diesem Anruf ist nichts bewiesen. Über eine Bankverbindung darf nur mit Kundennummer und PIN entschieden werden.', number: 'In diesem Anruf ist nur die Kundennummer bewiesen. Über eine Bankverbindung darf nur mit Kundennummer und PIN entschieden werden.', pin: '' },
+    lockedThen: { none: 'Beim Eingang war nichts bewiesen. Über eine Bankverbindung darf nur mit Kundennummer und PIN entschieden werden.', number: 'Beim Eingang war nur die Kundennummer bewiesen. Über eine Bankverbindung darf nur mit Kundennummer und PIN entschieden werden.', pin: '' },
+    decided: { approved: (reference: string) => `Anliegen ${reference} genehmigt.`, rejected: (reference: string) => `Anliegen ${reference} abgelehnt.` },
+  },
+  reception: {
+    heading: 'Empfang', messages: 'Nachrichten', requests: 'Anliegen aller Kunden', callbacks: 'Rückrufe', choose: 'wählen',
+    noMessages: 'Keine Nachrichten.', noRequests: 'Nichts wartet auf eine Entscheidung.', noCallbacks: 'Kein Rückruf ist zugesagt.', failed: 'Der Empfang konnte nicht geladen werden. Es wird weiter versucht.',
+    kinds: { greeting: 'Gruß', complaint: 'Reklamation', message: 'Nachricht' } as Record<string, string>, forYou: 'für Sie',
+    play: 'Abspielen', stop: 'Anhalten', playing: 'Abgespielt', heard: 'Erledigt', heardSaid: 'Nachricht erledigt.', heardBy: (who: string, when: string) => `erledigt ${when}, ${who}`, notPlayed: 'Diese Nachricht lässt sich nicht abspielen.',
+    withdraw: 'Zurückziehen', withdrawHeading: 'Rückruf zurückziehen?', withdrawText: (who: string, queue: string) => `${who} wird dann nicht mehr angerufen (${queue}).`, withdrawnSaid: 'Rückruf zurückgezogen.',
+    calling: 'wird gerade angerufen', again: (n: number, when: string) => `${n}-mal versucht, wieder ${when}`, until: (when: string) => `gilt bis ${when}`,
+    promise: 'Rückruf zusagen', promiseSend: 'Zusagen', number: 'Rufnummer', promiseHint: 'Der Platz in der Warteschlange wird gehalten.', promiseEmpty: 'Bitte Rufnummer und Warteschlange angeben.', promisedSaid: 'Rückruf zugesagt.', promisedAlready: 'Dieser Nummer ist schon ein Rückruf zugesagt.',
+    nMessages: (n: number) => count(n, 'neue Nachricht', 'neue Nachrichten'), nRequests: (n: number) => count(n, 'offenes Anliegen', 'offene Anliegen'), nCallbacks: (n: number) => count(n, 'Rückruf zugesagt', 'Rückrufe zugesagt'),
+  },
+  closure: {
+    banner: 'Das Haus ist geschlossen: Anrufer hören die Notansage.', quoted: (reason: string) => `„${reason}“ –`, who: (who: string, when: string) => `${who}, seit ${when}`, over: 'Das Haus ist wieder geöffnet.',
+    close: 'Haus schließen', reopen: 'Wieder öffnen', closeHeading: 'Haus sofort schließen?', reopenHeading: 'Haus wieder öffnen?', reason: 'Grund, für alle sichtbar (freiwillig)',
+    closeText: 'Alle neuen Anrufer hören sofort die Notansage und werden nicht verbunden. Laufende Gespräche gehen weiter.', reopenText: 'Neue Anrufer werden wieder wie zu den Öffnungszeiten behandelt.',
+    closedSaid: 'Das Haus ist geschlossen.', reopenedSaid: 'Das Haus ist wieder geöffnet.',
+  },
+  flow: {
+    heading: 'Ablauf', alt: 'Der laufende Ablauf als Bild. Die Zahlen stehen in der Tabelle daneben.', failed: 'Der Ablauf konnte nicht geladen werden.', stale: 'Nicht erneuert.', large: 'Groß', whole: 'Ganz',
+    nodes: 'Anrufer im Ablauf', sums: (here: number, lost: number, days: number) => `${here} jetzt · ${lost} aufgelegt in ${days} Tagen`, nobody: 'Noch ist niemand durch diesen Ablauf gegangen.',
+    node: 'Schritt', here: 'Jetzt', passed: 'Vorbei', gaveUp: 'Aufgelegt', versions: 'Versionen', noVersions: 'Noch ist nichts veröffentlicht; es läuft der Ablauf aus den Einstellungen.', live: 'läuft',
+    makeLive: 'Zur laufenden machen', liveHeading: (flow: string, version: number) => `${flow} ${version} zur laufenden Version machen?`, liveText: 'Neue Anrufer gehen dann durch diese Version. Wer schon im Ablauf ist, bleibt in seiner.',
+    liveSaid: (flow: string, version: number) => `${flow} ${version} wird in Kürze zur laufenden Version.`,
+  },
   outbox: { heading: 'CRM-Ausgang', what: 'Vom', agent: 'Agent', code: 'Ergebnis', state: 'Zustand', tries: 'Versuche', why: 'Letzter Fehler', next: 'Nächster Versuch', retry: 'Jetzt senden', empty: 'Alles ist im CRM.', failed: 'Der Ausgang konnte nicht geladen werden.', retried: 'Wird noch einmal gesendet.', loading: 'Wird geladen …' },
   help: {
     heading: 'Tasten', close: 'Schließen', single: 'Einzeltasten', singleOn: 'Einzeltasten sind an: Buchstaben und Zahlen wirken, solange kein Textfeld den Fokus hat.',
     singleOff: 'Einzeltasten sind aus. Es wirken nur F-Tasten, Strg+Eingabe und Esc.', turnOff: 'Ausschalten', turnOn: 'Einschalten',
-    groups: { presence: 'Zustand', call: 'Anruf und Nacharbeit', pages: 'Seiten' },
+    groups: { presence: 'Zustand', call: 'Anruf und Nacharbeit', reception: 'Empfang', pages: 'Seiten' },
     actions: {
       ready: 'Bereit', pause: 'Pause – Grund mit Zahl', offline: 'Offline gehen', 'next-call': 'Zum nächsten Anruf', candidates: 'Zahlen wählen, wer anruft',
       note: 'In die Notiz', codes: 'Zahlen wählen das Ergebnis, dann folgt die Notiz', finish: 'Nacharbeit abschließen', 'view-call': 'Anruf', 'view-history': 'Verlauf', 'view-team': 'Team',
-      'view-outbox': 'CRM-Ausgang', help: 'Diese Tastenliste', close: 'Schließen, Textfeld verlassen', language: 'Deutsch / Englisch', 'log-out': 'Sitzung beenden', 'other-code': 'Von der Notiz zurück zum Ergebnis', digits: 'Aus der nummerierten Liste wählen',
+      'view-outbox': 'CRM-Ausgang', 'view-reception': 'Empfang', 'view-flow': 'Ablauf', 'row-next': 'Nächste Zeile (Pfeil hoch: vorige)', 'list-next': 'Nächste Liste (Pfeil links: vorige)', decide: 'Anliegen entscheiden, auch auf der Karte', play: 'Nachricht abspielen, anhalten', heard: 'Nachricht ist erledigt',
+      promise: 'Rückruf zusagen', withdraw: 'Rückruf zurückziehen', closure: 'Haus schließen oder öffnen', 'make-live': 'Version zur laufenden machen', zoom: 'Ablauf groß oder ganz', help: 'Diese Tastenliste', close: 'Schließen, Textfeld verlassen', language: 'Deutsch / Englisch', 'log-out': 'Sitzung beenden', 'other-code': 'Von der Notiz zurück zum Ergebnis', digits: 'Aus der nummerierten Liste wählen',
     },
   },
   fold: (n: number) => `${n} weitere`,
-  key: { Enter: 'Eingabe', Escape: 'Esc', Ctrl: 'Strg', Shift: 'Umschalt' } as Record<string, string>,
+  key: { Enter: 'Eingabe', Escape: 'Esc', Ctrl: 'Strg', Shift: 'Umschalt', ArrowUp: '↑', ArrowDown: '↓', ArrowLeft: '←', ArrowRight: '→' } as Record<string, string>,
   problem: { offline: 'Der Server antwortet nicht. Bitte noch einmal versuchen.', other: (status: number) => `Das hat nicht geklappt (Fehler ${status}).`, dismiss: 'Schließen', log: 'Meldungen' },
 }
 

@@ -8,7 +8,7 @@ const mira: Customer = { id: 'm', number: '2', name: 'Mira', company: '' }
 
 const pop = (conversation: string, state: Pop['state'], rang_at: number, more: Partial<Pop> = {}): Pop => ({
   conversation, state, rang_at, queue: 'service', caller: { number: '', display: '', name: '', withheld: false },
-  match: { certainty: 'none', reason: 'number_unknown', source: '' }, candidates: [], customer: null, card: null, card_state: 'none',
+  match: { certainty: 'none', reason: 'number_unknown', source: '' }, candidates: [], customer: null, card: null, card_state: 'none', level: 'none', filed: 0,
   language: 'de', path: [], joined_at: null, answered_at: null, ended_at: null, held: false, note: '', ...more,
 })
 const ids = (list: Pop[]) => list.map((one) => one.conversation)

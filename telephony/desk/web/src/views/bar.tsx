@@ -10,6 +10,7 @@ import { Icon } from './icons'
 import type { IconName } from './icons'
 import { Mark } from './mark'
 import { Hint, Since, shortcuts } from './parts'
+import { Badges, ClosedBanner } from './reception'
 import { Trouble } from './trouble'
 
 const PRESENCE_ICON: Record<Presence, IconName> = {
@@ -106,6 +107,7 @@ function Views() {
   const text = words.value.bar
   const titles: Record<View, [string, Action]> = {
     team: [text.team, 'view-team'], call: [text.call, 'view-call'], history: [text.history, 'view-history'], outbox: [text.outbox, 'view-outbox'],
+    reception: [text.reception, 'view-reception'], flow: [text.flow, 'view-flow'],
   }
   return (
     <nav class="views" aria-label={text.views}>
@@ -116,7 +118,7 @@ function Views() {
             key={name} type="button" class="tab" aria-current={view.value === name ? 'page' : undefined} aria-keyshortcuts={shortcuts(action)}
             onClick={() => run(action)}
           >
-            {title} <Hint action={action} />
+            {title} {name === 'reception' && <Badges />} <Hint action={action} />
           </button>
         )
       })}
@@ -163,6 +165,7 @@ export function Bar() {
         <Views />
         <Beside />
       </div>
+      <ClosedBanner />
     </header>
   )
 }

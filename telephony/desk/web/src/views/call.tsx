@@ -10,6 +10,7 @@ import { Icon } from './icons'
 import type { IconName } from './icons'
 import { Fact, Hint, Key, Since } from './parts'
 import { Path } from './path'
+import { Proven } from './requests'
 
 const STATE_ICON: Record<Pop['state'], IconName> = { ringing: 'phone', talking: 'talking', wrap_up: 'pen' }
 
@@ -49,6 +50,7 @@ function CertaintyBadge({ pop }: { pop: Pop }) {
       <div>
         <strong>{how(pop)}</strong>
         <span>{seeking(pop) ? text.pop.seekingLong : reason || text.certainty[pop.match.certainty].long}</span>
+        <Proven level={pop.level} />
       </div>
     </div>
   )

@@ -9,6 +9,7 @@ import { choiceDue, customerOf, seeking, unanswered } from '../front'
 import { language, words } from '../i18n'
 import { Fold } from './fold'
 import { Icon } from './icons'
+import { CardRequests } from './requests'
 
 type Shown = { state: 'loading' } | { state: 'empty'; why: string } | { state: 'failed' } | { state: 'ready'; card: Card }
 
@@ -110,6 +111,7 @@ export function CardPanels({ pop }: { pop: Pop }) {
             </ul>
           )}
       </Panel>
+      <CardRequests pop={pop} />
     </div>
   )
 }

@@ -1,5 +1,6 @@
 import { setPresence, singleKeys, toggleSingleKeys } from '../actions'
-import { dialog, office, takesCalls, viewsSeen } from '../desk'
+import { dialog, office, supervises, takesCalls, viewsSeen } from '../desk'
+import { publishes } from '../flow'
 import { label } from '../format'
 import { language, words } from '../i18n'
 import type { Action } from '../keys'
@@ -10,17 +11,21 @@ const close = () => {
   dialog.value = null
 }
 
-type Group = 'presence' | 'call' | 'pages'
+type Group = 'presence' | 'call' | 'reception' | 'pages'
 
 /** The keys that do something for this person. */
 function groups(): [Group, Action[]][] {
   const pages = viewsSeen.value.map((view): Action => `view-${view}`)
+  const reception: [Group, Action[]] = ['reception', [
+    'row-next', 'list-next', 'decide', 'play', 'heard', 'promise', 'withdraw', ...(supervises.value ? ['closure'] as const : []), ...(publishes.value ? ['make-live'] as const : []), ...(supervises.value ? ['zoom'] as const : []),
+  ]]
   const general: Action[] = [...pages, 'language', 'help', 'close']
-  if (!takesCalls.value) return [['pages', [...general, 'log-out']]]
+  if (!takesCalls.value) return [reception, ['pages', [...general, 'log-out']]]
   return [
     ['presence', ['ready', 'pause', 'offline', 'log-out']],
-    ['call', ['next-call', 'candidates', 'codes', 'note', 'finish']],
     ['pages', general],
+    ['call', ['next-call', 'candidates', 'codes', 'note', 'finish']],
+    reception,
   ]
 }
 

@@ -3,10 +3,14 @@ import { words } from '../i18n'
 import { Bar } from './bar'
 import { Call, Calls } from './call'
 import { Help, Pause } from './dialogs'
+import { Flow, GoLive } from './flow'
 import { HistoryTable } from './history'
 import { Idle, IdleSide } from './idle'
 import { LogIn } from './login'
 import { LiveRegions } from './parts'
+import { Reception } from './reception'
+import { Closure, PromiseCallBack, Withdraw } from './reception-dialogs'
+import { Decide } from './requests'
 import { Outbox } from './supervisor'
 import { Team } from './team'
 import { TroubleLog } from './trouble'
@@ -35,6 +39,11 @@ function Desk() {
       <TroubleLog />
       {dialog.value === 'help' && <Help />}
       {dialog.value === 'pause' && <Pause />}
+      {dialog.value === 'decide' && <Decide />}
+      {dialog.value === 'promise' && <PromiseCallBack />}
+      {dialog.value === 'withdraw' && <Withdraw />}
+      {dialog.value === 'closure' && <Closure />}
+      {dialog.value === 'live' && <GoLive />}
     </div>
   )
 }
@@ -48,6 +57,10 @@ function Shown() {
       return <div class="whole"><Team /></div>
     case 'outbox':
       return <div class="whole"><Outbox /></div>
+    case 'reception':
+      return <div class="whole"><Reception /></div>
+    case 'flow':
+      return <div class="whole"><Flow /></div>
     case 'call':
       return (
         <div class="stage">

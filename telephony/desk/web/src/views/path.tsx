@@ -4,15 +4,17 @@ import { useEffect } from 'preact/hooks'
 
 import { pathOpen } from '../desk'
 import { words } from '../i18n'
+import { readable } from '../requests'
 
 /** As many steps stand in a line at 1280 px; of a longer way the first and the last ones are shown. */
 const WHOLE = 5
 const LAST = 3
 
-/** A flow's node id as words, when nobody wrote better ones: `ask_customer_number` is "ask customer number". */
-const step = (id: string): string => {
+/** A flow's node as words; of one inside another flow (`parcel_who.number`) the last part says what happened. */
+export const step = (id: string): string => {
   const known = words.value.step
-  return Object.hasOwn(known, id) ? known[id]! : id.replace(/[_-]+/g, ' ')
+  const last = id.slice(id.lastIndexOf('.') + 1)
+  return [id, last].map((one) => (Object.hasOwn(known, one) ? known[one]! : '')).find(Boolean) ?? readable(id)
 }
 
 export function Path({ of }: { of: string[] }) {
