@@ -33,6 +33,10 @@ class RequestUnknown(Exception):
     """There is no such request."""
 
 
+class RequestLocked(Exception):
+    """New bank details that were asked for without a PIN: nobody approves them unless she vouches for the caller."""
+
+
 class RequestDecided(Exception):
     """Somebody was quicker; ``state`` and ``by`` say who decided what."""
 
@@ -124,14 +128,22 @@ class Requests:
         async with self._database.session() as session:
             return int((await (await session.connection()).execute(query)).scalar_one())
 
-    async def decide(self, reference: str, state: State, by: str, note: str = "") -> ServiceRequest:
-        """Approve or reject. Raises ``RequestUnknown``, ``RequestDecided`` and ``DatabaseError``."""
+    async def decide(
+        self, reference: str, state: State, by: str, note: str = "", vouched: bool = False
+    ) -> ServiceRequest:
+        """Approve or reject. ``vouched``: who decides has checked by other means who had called.
+
+        Raises ``RequestUnknown``, ``RequestDecided``, ``RequestLocked`` and ``DatabaseError``.
+        """
         async with self._database.transaction() as session:
             row = await session.get(ServiceRequest, reference, with_for_update=True)
             if row is None:
                 raise RequestUnknown(reference)
             if row.state != "pending":
                 raise RequestDecided(row.state, row.decided_by)
+            if state == "approved" and row.kind in MASKED and row.level != "pin" and not vouched:
+                raise RequestLocked(reference)
+            row.vouched = vouched
             row.state, row.decided_by, row.decided_at, row.note = state, by, self._clock(), note
             session.add(row)
         return row

@@ -297,4 +297,6 @@ class ServiceRequest(SQLModel, table=True):
     filed_at: float = _time()
     decided_by: str = _text(default="")
     decided_at: float | None = _time(default=None)
+    vouched: bool = False
+    """Whether who decided has checked by other means who had called."""
     note: str = _text(default="")

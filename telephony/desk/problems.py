@@ -182,6 +182,11 @@ CATALOGUE: dict[str, Entry] = {
         409, "Schon entschieden", "Über dieses Anliegen hat „{by}“ schon entschieden.",
         "Already decided", "“{by}” has already decided on this request.",
     ),
+    "request-locked": _entry(
+        403, "Identität nicht geprüft",
+        "Die neue Bankverbindung wurde ohne PIN angesagt: Prüfen Sie erst, wer angerufen hat.",
+        "Identity not checked", "The new bank details were given without a PIN: first check who called.",
+    ),
     "message-unknown": _entry(
         404, "Nachricht unbekannt", "Diese Nachricht gibt es nicht, oder sie ist für jemand anderen.",
         "Message unknown", "There is no such message, or it is for somebody else.",

@@ -76,7 +76,8 @@ class ReceptionApi:
             ),
             Route(
                 "POST", "/api/v1/requests/{reference}/decision", self.decide, EVERY_ROLE, "Approve or reject a request",
-                body=bodies.Decision, answer=bodies.RequestItem, problems=("request-unknown", "request-decided"),
+                body=bodies.Decision, answer=bodies.RequestItem,
+                problems=("request-unknown", "request-decided", "request-locked"),
             ),
             Route(
                 "GET", "/api/v1/messages", self.messages, EVERY_ROLE, "One's own voice messages, and one's queues'",
@@ -149,12 +150,14 @@ class ReceptionApi:
         body: bodies.Decision = call.body
         reference = _known_id(call, "reference", "request-unknown")
         try:
-            row = await self._stores.requests.decide(reference, body.decision, call.login, body.note)
+            row = await self._stores.requests.decide(reference, body.decision, call.login, body.note, body.vouched)
         except crm_requests.RequestUnknown:
             raise Problem("request-unknown") from None
         except crm_requests.RequestDecided as decided:
             raise Problem("request-decided", params={"by": decided.by, "state": decided.state}) from None
-        log.info("request_decided", reference=reference, decision=body.decision, by=call.login)
+        except crm_requests.RequestLocked:
+            raise Problem("request-locked") from None
+        log.info("request_decided", reference=reference, decision=body.decision, by=call.login, vouched=body.vouched)
         self._changed()
         return json_response(_request(row))
 
@@ -330,6 +333,7 @@ def _request(row: ServiceRequest) -> dict[str, object]:
         "filed_at": row.filed_at,
         "decided_by": row.decided_by,
         "decided_at": row.decided_at,
+        "vouched": row.vouched,
         "note": row.note,
     }
 

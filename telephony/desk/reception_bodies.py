@@ -18,6 +18,8 @@ class _Body(BaseModel):
 class Decision(_Body):
     decision: Literal["approved", "rejected"]
     note: NoteText = ""
+    vouched: bool = False
+    """Who decides has checked who had called: bank details asked for without a PIN are approved by nobody else."""
 
 
 class NewCallBack(_Body):
@@ -54,6 +56,7 @@ class RequestItem(BaseModel):
     filed_at: float
     decided_by: str
     decided_at: float | None
+    vouched: bool
     note: str
 
 

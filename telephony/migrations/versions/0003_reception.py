@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("filed_at", sa.Float(), nullable=False),
         sa.Column("decided_by", sa.Text(), nullable=False),
         sa.Column("decided_at", sa.Float(), nullable=True),
+        sa.Column("vouched", sa.Boolean(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("reference", name="pk_service_request"),
         sa.UniqueConstraint("conversation_id", "node", name="uq_service_request_conversation_id_node"),

@@ -90,8 +90,8 @@ export const api = {
   outbox: () => call<{ items: OutboxItem[] }>('GET', '/outbox'),
   requests: (customer?: string) =>
     call<{ items: Request[] }>('GET', customer === undefined ? '/requests' : `/requests?customer=${id(customer)}`),
-  decide: (reference: string, decision: Decision, note: string) =>
-    call<Request>('POST', `/requests/${id(reference)}/decision`, { decision, note }),
+  decide: (reference: string, decision: Decision, note: string, vouched: boolean) =>
+    call<Request>('POST', `/requests/${id(reference)}/decision`, { decision, note, vouched }),
   messages: () => call<{ items: Message[] }>('GET', '/messages'),
   heard: (message: Message['id']) => call<null>('PUT', `/messages/${id(message)}/heard`),
   audio: (message: Message['id']): string => `/api/v1/messages/${id(message)}/audio`,

@@ -228,6 +228,8 @@ export interface Request {
   filed_at: number
   decided_by: string
   decided_at: number | null
+  /** Whether who decided has checked by other means who had called. */
+  vouched: boolean
   note: string
 }
 

@@ -238,13 +238,16 @@ export function conclude(decision: Decision): boolean {
   const what = deciding.peek()
   if (what === null) return false
   const text = words.peek().request
-  if (locked(what, current.peek()) && !vouched.peek()) {
+  const needs = locked(what, current.peek())
+  if (needs && !vouched.peek()) {
     wrong.value = text.vouchFirst
     return true
   }
+  // A PIN typed in the call in front proves it as well as a look at the papers.
+  const known = vouched.peek() || (!needs && what.kind === 'bank_details')
   void (async () => {
     const over = await send(async () => {
-      await api.decide(what.reference, decision, decisionNote.peek().trim())
+      await api.decide(what.reference, decision, decisionNote.peek().trim(), known)
       return text.decided[decision](what.reference)
     }, (problem) => ends('request-decided')(problem) || ends('request-unknown')(problem))
     if (!over) return

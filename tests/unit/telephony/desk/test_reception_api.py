@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import wave
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -96,6 +96,19 @@ async def test_a_request_is_seen_masked_and_decided_once(reception: Reception) -
     assert (again.status, again.problem) == (409, "request-decided")
     unknown = await ask(reception, "ben", "POST", "/api/v1/requests/1234567/decision", {"decision": "rejected"})
     assert (unknown.status, unknown.problem) == (404, "request-unknown")
+
+
+async def test_bank_details_without_a_pin_are_approved_only_by_who_vouches(reception: Reception) -> None:
+    reference = await reception.stores.requests.file(replace(BANK, level="number"))
+    decide = f"/api/v1/requests/{reference}/decision"
+    locked = await ask(reception, "anna", "POST", decide, {"decision": "approved"})
+    assert (locked.status, locked.problem) == (403, "request-locked")
+    done = await ask(reception, "anna", "POST", decide, {"decision": "approved", "vouched": True})
+    assert (done.json["state"], done.json["vouched"], done.json["decided_by"]) == ("approved", True, "anna")
+    # To turn it down does no harm.
+    other = await reception.stores.requests.file(replace(BANK, level="number", node="again"))
+    turned_down = await ask(reception, "anna", "POST", f"/api/v1/requests/{other}/decision", {"decision": "rejected"})
+    assert (turned_down.json["state"], turned_down.json["vouched"]) == ("rejected", False)
 
 
 async def test_a_message_is_heard_by_those_it_is_for(reception: Reception) -> None:

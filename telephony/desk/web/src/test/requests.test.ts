@@ -5,7 +5,7 @@ import { locked, moved, pending, proven, readable, successor } from '../requests
 
 const request = (more: Partial<Request> = {}): Request => ({
   reference: '1', conversation: 'c', kind: 'bank_details', customer: 'erika', customer_name: '', level: 'pin', fields: {}, state: 'pending',
-  filed_at: 0, decided_by: '', decided_at: null, note: '', ...more,
+  filed_at: 0, decided_by: '', decided_at: null, vouched: false, note: '', ...more,
 })
 const pop = (customer: string | null, level: Level) => ({ customer, level }) as Pop
 
