@@ -31,7 +31,15 @@ ASK_SECONDS = 3.0
 CLOCK_SECONDS = 2.0
 """More than this between our clock and Asterisk's makes waiting times and pop latencies lie."""
 
-CONTEXTS = ("callfloor-in", "callfloor-route", "callfloor-fallback", "callfloor-phones")
+CONTEXTS = (
+    "callfloor-in",
+    "callfloor-ivr",
+    "callfloor-route",
+    "callfloor-transfer",
+    "callfloor-callback",
+    "callfloor-fallback",
+    "callfloor-phones",
+)
 
 REFUSED = (SimpleAction("Command", Command="core show version"), SimpleAction("ModuleCheck", Module="app_queue"))
 
@@ -299,7 +307,7 @@ async def _dialplan(client: AmiClient, secret: str) -> list[Finding]:
         except Rejected as refused:
             found.append(Finding("dialplan", False, f"{context}: {refused.message}", mend))
     calls = [step.get("AppData").partition(",")[0] for step in steps if step.get("Application") == "AGI"]
-    if secret and not all(call.endswith(f"/ivr/{secret}") for call in calls):
+    if calls and secret and not all(call.endswith(f"/ivr/{secret}") for call in calls):
         text = "does not say our agi.secret, so that callers skip the IVR"
         found.append(Finding("dialplan", False, text, mend))
     return found or [Finding("dialplan", True, f"has {', '.join(CONTEXTS)}")]

@@ -23,6 +23,8 @@ from telephony.reception.shelf import Shelf
 
 log = structlog.get_logger(__name__)
 
+PLACE_SECONDS = 2.0
+"""How long a caller waits to hear whether there is an old place: a busy database costs the place, not the call."""
 RETURN_SECONDS = 20
 """How long the agent whom a caller had before is tried."""
 CUT_OFF = frozenset(
@@ -140,9 +142,10 @@ class Reception:
     async def _place_of(self, facts: CallFacts) -> Place | None:
         number = self._bridge.parse(facts.number, facts.presentation).e164
         try:
-            place = await self._places.take(number) if number else None
-        except DatabaseError as failed:
-            log.warning("place_not_looked_up", conversation=facts.conversation, why=str(failed))
+            async with asyncio.timeout(PLACE_SECONDS):
+                place = await self._places.take(number) if number else None
+        except (DatabaseError, TimeoutError) as failed:
+            log.warning("place_not_looked_up", conversation=facts.conversation, why=str(failed) or "it took too long")
             return None
         if place is not None:
             log.info("caller_returned", conversation=facts.conversation, before=place.conversation, queue=place.queue)
