@@ -170,9 +170,9 @@ async def measure(folder: Path, options: argparse.Namespace) -> None:
             sys.executable, "-m", "telephony.cli", "--config", str(office.config), "serve", log=folder / "service.log"
         )
         watcher = Watcher()
+        await watcher.start()
         try:
             sound = await first_sound(folder)
-            await watcher.start()
             own = await play(watcher, "read", sound, options)
             watcher.hang_up()
             await asyncio.sleep(2)
@@ -203,10 +203,10 @@ async def first_sound(folder: Path) -> str:
     deadline = time.monotonic() + stage.PATIENCE
     while time.monotonic() < deadline:
         log = folder / "service.log"
-        if log.exists() and "the desk is at" in log.read_text(encoding="utf-8"):
+        if log.exists() and "service_up" in log.read_text(encoding="utf-8"):
             return str(next((folder / "prompts").rglob("*.wav")).with_suffix(""))
         await asyncio.sleep(0.05)
-    raise RuntimeError("the service did not come up; see service.log")
+    raise RuntimeError(f"the service did not come up: {(folder / 'service.log').read_text(encoding='utf-8')[-2000:]}")
 
 
 def big_flow(nodes: int) -> str:
