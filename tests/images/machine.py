@@ -15,6 +15,8 @@ CA_INSIDE = "/run/ca.crt"
 """Where the Dockerfiles mount the machine's certificates."""
 _CA_HERE = Path("/etc/ssl/certs/ca-certificates.crt")
 _AUTHORITY_KEYS = {"cert", "cafile"}
+_POINTLESS = {"constraint"}
+"""A file on this machine that limits versions: the lock file names each one already."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def _pip() -> dict[str, str]:
     for line in sorted(listed.splitlines(), key=lambda line: line.startswith(":env:")):
         key, _, value = line.partition("=")
         name = key.rpartition(".")[2]
+        if name in _POINTLESS:
+            continue
         pairs[name] = CA_INSIDE if name in _AUTHORITY_KEYS else " ".join(str(ast.literal_eval(value)).split())
     return pairs
 
