@@ -65,9 +65,12 @@ def test_no_process_is_root(running: Running) -> None:
         assert {user for process in processes for user in process.users} == {10001}
 
 
-def test_the_doctor_finds_nothing_to_mend(running: Running) -> None:
+def test_the_doctor_misses_nothing_but_the_phones(running: Running) -> None:
     said = running.office.run("callfloor", "callfloor", "doctor")
-    assert said.returncode == 0, said.stdout + said.stderr
+    # Nobody has plugged in a phone here.
+    bad = [line for line in said.stdout.splitlines() if not line.startswith("ok ")]
+    assert [line[:40] for line in bad] == ["BAD  phones: not registered: phone1, pho"], said.stdout + said.stderr
+    assert said.returncode == 1
     for part in ("flow", "database", "crm", "agi", "asterisk", "clock", "queues", "rights", "least rights"):
         assert f"ok   {part}: " in said.stdout
     assert "postgres" in said.stdout
