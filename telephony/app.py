@@ -274,7 +274,7 @@ class App:
             self.board,
             self.registry,
             clock=clock,
-            more=ReceptionApi(settings, self._stores, clock, self._look_at_lamps.set).routes(),
+            more=ReceptionApi(settings, self._stores, self._look_at_lamps.set).routes(),
         )
         self.agi = AgiServer(settings.agi, self.reception.welcome, secret=agi_secret(settings))
         self._tasks: list[asyncio.Task[None]] = []

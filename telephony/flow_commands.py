@@ -6,7 +6,6 @@ The group expects a function that reads the settings as the click context's obje
 from __future__ import annotations
 
 import asyncio
-import datetime
 import sys
 import time
 from collections.abc import Callable
@@ -149,7 +148,6 @@ def draw_command(
 
 
 async def _counted(config: Settings, loaded: schema.Flow, days: int) -> dict[Edge, int]:
-    zone = ZoneInfo(config.office.time_zone)
-    first = datetime.datetime.now(zone).date() - datetime.timedelta(days=days - 1)
     async with opened(config) as database:
-        return await FlowCounts(database, zone, time.time).edges(loaded, first.isoformat())
+        counts = FlowCounts(database, ZoneInfo(config.office.time_zone), time.time)
+        return await counts.edges(loaded, counts.since(days))

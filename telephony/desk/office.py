@@ -168,7 +168,7 @@ class LiveOffice:
             self._keeper.resynced()
 
     def walked(self, conversation: str, path: tuple[str, ...], language: str) -> None:
-        """How far a caller has come in the flow: who hangs up there takes the dialplan's word for it along."""
+        """How far a caller has come in the flow: of one who hangs up there, Asterisk does not tell it."""
         history = self._histories.live.get(conversation)
         if history is not None:
             history.path, history.language = path, language

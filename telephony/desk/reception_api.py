@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
@@ -55,14 +53,11 @@ class Stores:
 
 
 class ReceptionApi:
-    """``changed`` is told when what everybody sees of the reception is out of date. ``clock``: Unix seconds."""
+    """``changed`` is told when what everybody sees of the reception is out of date."""
 
-    def __init__(
-        self, settings: Settings, stores: Stores, clock: Callable[[], float], changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, settings: Settings, stores: Stores, changed: Callable[[], None]) -> None:
         self._settings = settings
         self._stores = stores
-        self._clock = clock
         self._changed = changed
 
     def routes(self) -> tuple[Route, ...]:
@@ -288,8 +283,7 @@ class ReceptionApi:
         """The first of the days asked for, in the office's calendar."""
         text = call.request.query.get("days", "7")
         days = int(text) if re.fullmatch(r"[0-9]{1,3}", text) else 7
-        today = datetime.datetime.fromtimestamp(self._clock(), ZoneInfo(self._settings.office.time_zone)).date()
-        return (today - datetime.timedelta(days=min(max(days, 1), MOST_DAYS) - 1)).isoformat()
+        return self._stores.counts.since(min(max(days, 1), MOST_DAYS))
 
     async def set_live(self, call: Call) -> web.Response:
         body: bodies.SetLive = call.body

@@ -80,6 +80,11 @@ class FlowCounts:
             log.warning("flow_counts_not_written", why=str(failed))
             self._unwritten.update(batch)
 
+    def since(self, days: int) -> str:
+        """The first of so many days, today included, in the office's calendar; for ``edges``."""
+        today = datetime.datetime.fromtimestamp(self._clock(), self._zone).date()
+        return (today - datetime.timedelta(days=days - 1)).isoformat()
+
     async def edges(self, flow: Flow, since: str = "") -> dict[Edge, int]:
         """How often each edge of this version was taken, from a day on (ISO date). Raises ``DatabaseError``."""
         query = (

@@ -362,7 +362,7 @@ class House:
             pins=Pins(database, Lock()),
             source="embedded",
         )
-        self.routes = ReceptionApi(settings, self.stores, time.time, self._changed).routes()
+        self.routes = ReceptionApi(settings, self.stores, self._changed).routes()
         self._settings = settings
         self._looks: set[asyncio.Task[None]] = set()
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,18 @@ LONG_CARD = {
 LONG_PATH = ["greeting", "recognise", "language", "privacy", "customer_number", "thanks", "line", "to_service"]
 
 
+def looking(page: Any, folder: Path, suffix: str, wide: list[Any]) -> Callable[[str], Awaitable[None]]:
+    """Takes a picture of a state, and adds to ``wide`` what does not fit in it."""
+
+    async def look(state: str) -> None:
+        await page.screenshot(path=folder / f"{state}-{suffix}.png")
+        found = [one for check in (TOO_WIDE, CUT, OUT) for one in await page.evaluate(check)]
+        if found:
+            wide.append((state, found))
+
+    return look
+
+
 @pytest.mark.parametrize(("width", "height", "scheme", "language", "login"), LOOKS)
 async def test_every_state_fits_the_screen(
     floor: Any, tmp_path: Path, width: int, height: int, scheme: str, language: str, login: str
@@ -75,12 +88,7 @@ async def test_every_state_fits_the_screen(
 
     page = await floor.sign_in(login, **options)
     wide: list[Any] = []
-
-    async def look(state: str) -> None:
-        await page.screenshot(path=folder / f"{state}-{width}-{scheme}-{language[:2]}.png")
-        found = [one for check in (TOO_WIDE, CUT, OUT) for one in await page.evaluate(check)]
-        if found:
-            wide.append((state, found))
+    look = looking(page, folder, f"{width}-{scheme}-{language[:2]}", wide)
 
     office.past = floor.past()
     await page.keyboard.press("F2")
@@ -173,12 +181,7 @@ async def test_the_supervisors_pages_fit_the_screen(
     if language != "de-DE":
         await page.keyboard.press("l")
     wide: list[Any] = []
-
-    async def look(state: str) -> None:
-        await page.screenshot(path=folder / f"{state}-{width}-{scheme}-{language[:2]}.png")
-        found = [one for check in (TOO_WIDE, CUT, OUT) for one in await page.evaluate(check)]
-        if found:
-            wide.append((state, found))
+    look = looking(page, folder, f"{width}-{scheme}-{language[:2]}", wide)
 
     await page.locator(".people tbody tr").nth(1).wait_for()
     await look("team")
@@ -217,12 +220,7 @@ async def test_the_reception_fits_the_screen(
     await house.publishes(3)
     page = await floor.sign_in(login, **options)
     wide: list[Any] = []
-
-    async def look(state: str) -> None:
-        await page.screenshot(path=folder / f"{state}-{width}-{scheme}-{language[:2]}.png")
-        found = [one for check in (TOO_WIDE, CUT, OUT) for one in await page.evaluate(check)]
-        if found:
-            wide.append((state, found))
+    look = looking(page, folder, f"{width}-{scheme}-{language[:2]}", wide)
 
     await house.look()
     office.queue("service", waiting=3, longest=floor.now() - 74)

@@ -72,7 +72,7 @@ async def reception(open_desk: OpenDesk, accounts_database: Database, tmp_path: 
         source="crm",
     )
     changes: list[None] = []
-    api = ReceptionApi(SETTINGS, stores, clock, lambda: changes.append(None))
+    api = ReceptionApi(SETTINGS, stores, lambda: changes.append(None))
     yield Reception(await open_desk(more=api.routes()), stores, changes)
     stores.pins.close()
 
